@@ -1,0 +1,1 @@
+"""PostgreSQL through pg8000: connections, the source, the warehouse."""

@@ -1,0 +1,1 @@
+"""Pure decisions: no driver, no network, no environment, no clock, no file. A test holds this."""

@@ -1,0 +1,228 @@
+"""The two manifests: the small JSON objects that commit a batch and are the pipeline's only state.
+
+An ingestion manifest commits what extract read; a processed manifest commits what transform made of it.
+Both are numbered without gaps, and each names the SHA-256 of the one before (a hash chain). Writing one
+is the commit: data that no manifest names is never read.
+
+The JSON is canonical (sorted keys, no spaces), so equal content has equal bytes and an equal SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+FORMAT = 1
+
+Kind = Literal["bootstrap", "incremental", "heartbeat", "repair"]
+Mode = Literal["xid", "timestamp"]
+Digest = tuple[int, str]
+"""Row count and decimal sum of the source hashes of some rows of one snapshot."""
+
+
+def canonical(document: dict[str, Any]) -> bytes:
+    """Return the bytes under which a JSON document is stored and hashed."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class File:
+    """One data object a manifest names."""
+
+    table: str
+    key: str
+    bytes: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A taken source column. `type` is PostgreSQL's `format_type`, such as `numeric(10,2)`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class TableState:
+    """Where the next poll of one source table starts.
+
+    W: lower bound for the cursor, ISO 8601 in UTC, or None if never established.
+    px: xid horizon, an xid8 in decimal; px_at: source clock when it was set.
+    mode: how the table was last read. columns: taken columns in hash order.
+    relations: oids of the table and its leaves. overlap: per kind of pass ("time", "xid") the digest of
+    this snapshot's rows that the next such pass reads again. count: rows in the snapshot where the whole
+    table was scanned anyway, else None. complete_to: source time up to which the table is complete.
+    """
+
+    mode: Mode
+    columns: tuple[str, ...]
+    relations: tuple[int, ...]
+    W: str | None = None
+    px: str | None = None
+    px_at: str | None = None
+    complete_to: str | None = None
+    count: int | None = None
+    overlap: dict[str, Digest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Conservation per source table: read = shipped + rejected."""
+
+    read: int = 0
+    shipped: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which source server was read, and how far its write-ahead log had come."""
+
+    system_identifier: str
+    timeline: int
+    wal_lsn: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Ingestion manifest of one batch.
+
+    clock: source time before the snapshot, ISO 8601 in UTC. complete_to: least of the tables'.
+    schema: taken columns and their types per table. fingerprints: per table, of the taken column set.
+    watermark_holder: the oldest open transaction {pid, user, since} where it holds a watermark back.
+    """
+
+    source: str
+    seq: int
+    kind: Kind
+    run_id: str
+    code_version: str
+    previous_sha256: str | None
+    clock: str
+    complete_to: str | None
+    identity: Identity
+    snapshot: str
+    tables: dict[str, TableState]
+    schema: dict[str, tuple[Column, ...]]
+    fingerprints: dict[str, str]
+    keys: dict[str, tuple[str, ...]]
+    files: tuple[File, ...] = ()
+    counts: dict[str, Counts] = field(default_factory=dict)
+    passes: dict[str, str] = field(default_factory=dict)
+    watermark_holder: dict[str, Any] | None = None
+    inventory: dict[str, Any] | None = None
+    served: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def encode(self) -> bytes:
+        """Return the stored bytes."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Manifest:
+        """Read stored bytes back. Raises ValueError for another format version."""
+        raw = _load(data)
+        raw["identity"] = Identity(**raw["identity"])
+        raw["tables"] = {name: _table_state(state) for name, state in raw["tables"].items()}
+        raw["schema"] = {
+            name: tuple(Column(**column) for column in columns)
+            for name, columns in raw["schema"].items()
+        }
+        raw["keys"] = {name: tuple(key) for name, key in raw["keys"].items()}
+        raw["files"] = _files(raw["files"])
+        raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
+        raw["served"] = tuple(raw["served"])
+        return cls(**raw)
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """What load must know of a model: see `starlift.core.models.Model`. sha256 is of all it depends on."""
+
+    name: str
+    kind: Literal["dimension", "fact"]
+    key: tuple[str, ...]
+    driving: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Current rows of one source table that models join, as of batch `seq`."""
+
+    seq: int
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Processed manifest of one batch: a pure function of (manifest, previous one, code).
+
+    star, ledger, quarantine: files of star rows (table = star table), of ledger entries and of rejected
+    rows (table = source table). fingerprints, keys: as in the ingestion manifest, for the tables it read.
+    """
+
+    source: str
+    seq: int
+    kind: Kind
+    code_version: str
+    previous_sha256: str | None
+    ingestion_sha256: str
+    complete_to: str | None
+    models: tuple[ModelRef, ...]
+    snapshots: dict[str, Snapshot]
+    fingerprints: dict[str, str]
+    star: tuple[File, ...] = ()
+    ledger: tuple[File, ...] = ()
+    quarantine: tuple[File, ...] = ()
+    counts: dict[str, Counts] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def encode(self) -> bytes:
+        """Return the stored bytes."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Processed:
+        """Read stored bytes back. Raises ValueError for another format version."""
+        raw = _load(data)
+        raw["models"] = tuple(
+            ModelRef(**{**model, "key": tuple(model["key"])}) for model in raw["models"]
+        )
+        raw["snapshots"] = {
+            name: Snapshot(snapshot["seq"], _files(snapshot["files"]))
+            for name, snapshot in raw["snapshots"].items()
+        }
+        for part in ("star", "ledger", "quarantine"):
+            raw[part] = _files(raw[part])
+        raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
+        return cls(**raw)
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads(data)
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"manifest format {raw.get('format')!r}, this version reads {FORMAT}")
+    return raw
+
+
+def _files(raw: list[dict[str, Any]]) -> tuple[File, ...]:
+    return tuple(File(**item) for item in raw)
+
+
+def _table_state(raw: dict[str, Any]) -> TableState:
+    overlap: dict[str, Digest] = {
+        kind: (int(digest[0]), str(digest[1])) for kind, digest in raw["overlap"].items()
+    }
+    columns, relations = tuple(raw["columns"]), tuple(raw["relations"])
+    return TableState(**{**raw, "columns": columns, "relations": relations, "overlap": overlap})

@@ -1,0 +1,50 @@
+"""Names of objects in the two lakes; the layout is a contract, see docs/formats.md.
+
+Every path is relative to a lake's root. Sequence numbers have 20 digits so that names sort as numbers.
+"""
+
+from __future__ import annotations
+
+HEAD = "manifests/head"
+RESERVED = frozenset({"manifests", "requests", "data", "snapshots", "quarantine", "ledger"})
+"""First path segments of the processed lake that no star table may be named after."""
+
+
+def seq_text(seq: int) -> str:
+    """Return a sequence number as the 20 digits used in names."""
+    return f"{seq:020d}"
+
+
+def manifest(seq: int) -> str:
+    """Return the key of the manifest that commits batch `seq`."""
+    return f"manifests/{seq_text(seq)}.json"
+
+
+def data(table: str, seq: int, run_id: str, part: int) -> str:
+    """Return the key of one part of a source table's rows, unique to the run that writes it."""
+    return f"data/{table}/seq={seq_text(seq)}/{run_id}-{part:05d}.jsonl.zst"
+
+
+def request(ulid: str) -> str:
+    """Return the key of a request that a later stage puts for the next extract."""
+    return f"requests/{ulid}.json"
+
+
+def star(table: str, seq: int, digest: str) -> str:
+    """Return the key of a star table's rows; the name carries the content's SHA-256."""
+    return f"{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
+
+
+def ledger(table: str, seq: int, digest: str) -> str:
+    """Return the key of a source table's ledger entries of one batch."""
+    return f"ledger/{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
+
+
+def snapshot(table: str, seq: int, digest: str) -> str:
+    """Return the key of the current rows of a source table that several models join."""
+    return f"snapshots/{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
+
+
+def quarantine(table: str, seq: int, digest: str) -> str:
+    """Return the key of a source table's rejected rows of one batch."""
+    return f"quarantine/{table}/seq={seq_text(seq)}/{digest[:16]}.jsonl.zst"

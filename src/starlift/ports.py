@@ -1,0 +1,214 @@
+"""The three outside parts as promises: Source, Lake, Warehouse (and the Engine that runs a model).
+
+A stage knows only these. Each adapter, and each fake, keeps every promise written here; one contract
+suite a port holds them to it. Methods raise the errors of `starlift.errors` and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from starlift.core.manifest import Column, Digest, Identity, Processed
+    from starlift.core.models import Model
+    from starlift.core.polling import Read
+
+
+class Lake(Protocol):
+    """A flat store of immutable objects under relative keys such as `manifests/000….json`.
+
+    Accepted is durable: when a put returns, the object survives a crash of this process and machine.
+    An object is either wholly there or not; a reader never sees a part of one. All methods raise
+    UnavailableError when the store cannot be reached or refuses.
+    """
+
+    @property
+    def root(self) -> str:
+        """The address as configured, for messages (`s3://bucket/prefix`, `file:///folder`)."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object's bytes, or None where there is none."""
+        ...
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Store an object under a key that must be free. True: stored by this call. False: the key was
+        taken, and what it holds is unchanged (it may be this caller's own earlier try, whose answer was
+        lost: compare the bytes). Of concurrent callers exactly one gets True, or none if it crashed."""
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store or replace an object. Only for the head hint, which may be lost or wrong."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that start with `prefix`, in ascending order."""
+        ...
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A source table as its catalogue shows it.
+
+    kind: pg_class.relkind. columns: every column in physical order. unique_keys: column sets of valid
+    unique indexes whose columns are all NOT NULL. relations: oids of the table and its leaves.
+    bytes: size on disk of the main fork, leaves included.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    unique_keys: frozenset[frozenset[str]]
+    relations: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Facts read before the snapshot. clock: ISO 8601 in UTC. tables: those of the configured names that
+    exist. sees_all: this role sees every session's state (pg_read_all_stats)."""
+
+    identity: Identity
+    clock: str
+    sees_all: bool
+    tables: Mapping[str, SourceTable]
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The source's clock and its oldest open transaction, read before the snapshot and apart from it.
+
+    clock: c. oldest: m, or None where no other session is in a transaction. blind: sessions whose state
+    is hidden. prepared: prepared transactions of this database. holder: {pid, user, since} of m.
+    """
+
+    clock: str
+    oldest: str | None
+    blind: int
+    prepared: int
+    holder: Mapping[str, Any] | None
+
+
+class SourceSnapshot(Protocol):
+    """One REPEATABLE READ snapshot over all tables."""
+
+    @property
+    def xmin(self) -> str:
+        """px': the snapshot's xid horizon, an xid8 in decimal. Every version it shows that was created by
+        an xid before px' had committed, and every later snapshot shows it or its successor."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """pg_current_snapshot() as text."""
+        ...
+
+    def measure(
+        self, read: Read, following: Mapping[str, Read]
+    ) -> tuple[dict[str, Digest], dict[str, Digest], int | None]:
+        """Return the digests of what `read`'s passes would return now, by pass; of what each of
+        `following` would read of this snapshot; and the table's row count where it was scanned anyway."""
+        ...
+
+    def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
+        """Stream the rows of `read` to `sink` as JSON lines (section "Line format" of docs/formats.md),
+        whole lines in each call, in bounded memory. Return the number of rows."""
+        ...
+
+
+class Source(Protocol):
+    """A PostgreSQL database that is only read. Values never enter SQL text."""
+
+    def preflight(self, tables: Sequence[str]) -> Preflight:
+        """Read identity, privileges and the catalogue of the named tables. Refuses a standby."""
+        ...
+
+    def barrier(self) -> Barrier:
+        """Read clock and open transactions, then the prepared ones, each in a transaction of its own."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[SourceSnapshot]:
+        """Open the snapshot; it must be opened after `barrier` returned."""
+        ...
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The last batch in the warehouse. complete_to, applied_at: ISO 8601 in UTC."""
+
+    seq: int
+    kind: str
+    manifest_sha256: str
+    complete_to: str | None
+    applied_at: str
+
+
+@dataclass(frozen=True)
+class StarCounts:
+    """What a batch did to one star table. Facts: versions = new versions of known keys."""
+
+    inserted: int = 0
+    updated: int = 0
+    versions: int = 0
+    unchanged: int = 0
+    tombstones: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A processed batch, ready to apply. star: per star table its rows, `_key` (driving key text) last.
+    ledger: per source table (key, source_hash, state). quarantine: rejected rows as
+    {table, key, seq, stage, reason, row}. Each is an iterable of Arrow tables, one a file."""
+
+    manifest: Processed
+    manifest_sha256: str
+    star: Mapping[str, Iterable[pa.Table]]
+    ledger: Mapping[str, Iterable[pa.Table]]
+    quarantine: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Result of applying a batch; quarantined counts the rows this batch's load rejected itself."""
+
+    seq: int
+    star: Mapping[str, StarCounts]
+    quarantined: int = 0
+    inferred: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+class Warehouse(Protocol):
+    """A star schema with its ledger. Readers only ever see whole batches."""
+
+    def applied(self) -> Applied | None:
+        """Return the last applied batch, None before the first. ConfigurationError if not migrated."""
+        ...
+
+    def apply(self, batch: Batch) -> Loaded:
+        """Apply batch `applied + 1` in one transaction: wholly, or not at all.
+
+        Raises LostRace if another load holds the lock or applied it first; HeldError if the batch is not
+        the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
+        ConfigurationError if a model's columns do not fit the star's. After an unknown commit outcome
+        (connection lost in COMMIT) call `applied` again."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs models over Arrow tables: deterministic, no clock, no randomness, no outside access."""
+
+    def run(self, model: Model, inputs: Mapping[str, pa.Table]) -> pa.Table:
+        """Return the model's rows over the given source tables, ordered by the model's key.
+
+        Raises RowError where a row makes an expression fail (a strict macro, a division by zero)."""
+        ...
+
+
+class RowError(Exception):
+    """Some row of a model's input cannot be used; the text is the reason."""

@@ -1,0 +1,1 @@
+"""The use cases, one module a stage, written against `starlift.ports` only."""
