@@ -17,11 +17,7 @@ _NEEDS_QUOTES = re.compile(r'^$|["\\(),\s]')
 
 
 def key_text(values: Iterable[str]) -> str:
-    """Return `ROW(...)::text` of non-null key values already printed as text.
-
-    >>> key_text(["7"]), key_text(["a b", 'say "x"'])
-    ('(7)', '("a b","say ""x""")')
-    """
+    """Return `ROW(...)::text` of non-null key values already printed as text, such as `(7,"a b")`."""
     return "(" + ",".join(_field(value) for value in values) + ")"
 
 

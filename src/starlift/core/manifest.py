@@ -135,8 +135,7 @@ class Manifest:
         raw["identity"] = Identity(**raw["identity"])
         raw["tables"] = {name: _table_state(state) for name, state in raw["tables"].items()}
         raw["schema"] = {
-            name: tuple(Column(**column) for column in columns)
-            for name, columns in raw["schema"].items()
+            name: tuple(Column(**column) for column in columns) for name, columns in raw["schema"].items()
         }
         raw["keys"] = {name: tuple(key) for name, key in raw["keys"].items()}
         raw["files"] = _files(raw["files"])
@@ -196,9 +195,7 @@ class Processed:
     def decode(cls, data: bytes) -> Processed:
         """Read stored bytes back. Raises ValueError for another format version."""
         raw = _load(data)
-        raw["models"] = tuple(
-            ModelRef(**{**model, "key": tuple(model["key"])}) for model in raw["models"]
-        )
+        raw["models"] = tuple(ModelRef(**{**model, "key": tuple(model["key"])}) for model in raw["models"])
         raw["snapshots"] = {
             name: Snapshot(snapshot["seq"], _files(snapshot["files"]))
             for name, snapshot in raw["snapshots"].items()
