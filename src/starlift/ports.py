@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from starlift.core.manifest import Column, Digest, Identity, Processed
+    from starlift.core.manifest import Identity, Processed
     from starlift.core.models import Model
-    from starlift.core.polling import Read
+    from starlift.core.polling import Measure, Pass, Read
+    from starlift.core.source_check import SourceTable
 
 
 class Lake(Protocol):
@@ -49,23 +50,6 @@ class Lake(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix`, in ascending order."""
         ...
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """A source table as its catalogue shows it.
-
-    kind: pg_class.relkind. columns: every column in physical order. unique_keys: column sets of valid
-    unique indexes whose columns are all NOT NULL. relations: oids of the table and its leaves.
-    bytes: size on disk of the main fork, leaves included.
-    """
-
-    name: str
-    kind: str
-    columns: tuple[Column, ...]
-    unique_keys: frozenset[frozenset[str]]
-    relations: tuple[int, ...]
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -108,11 +92,9 @@ class SourceSnapshot(Protocol):
         """pg_current_snapshot() as text."""
         ...
 
-    def measure(
-        self, read: Read, following: Mapping[str, Read]
-    ) -> tuple[dict[str, Digest], dict[str, Digest], int | None]:
-        """Return the digests of what `read`'s passes would return now, by pass; of what each of
-        `following` would read of this snapshot; and the table's row count where it was scanned anyway."""
+    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+        """Return what `read` would return now and what each of `following` would read of this snapshot,
+        as digests, in one pass over what `read` touches anyway."""
         ...
 
     def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:

@@ -1,11 +1,26 @@
-"""What one poll of one table reads, and where the next one starts. See docs/protocol.md for the proof."""
+"""What one poll of one table reads, and where the next one starts. docs/protocol.md has the proof.
+
+Two kinds of pass select rows. *xid*: rows created by a transaction whose xid is the horizon px or later;
+exact, whatever stamped the row. *time*: rows whose cursor is W or later, or NULL; sound where the server
+stamps the cursor, because W stays behind the oldest transaction that was open before the snapshot.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Literal
 
+from starlift.core.config import Limits, TableSpec
+from starlift.core.manifest import Digest, Mode, TableState
+from starlift.core.source_check import SourceTable
+from starlift.core.units import instant, instant_text
+from starlift.errors import InventoryNeeded
+
 Pass = Literal["whole", "xid", "time"]
+
+XID_REACH = 2**30
+"""Distance in xids up to which two 32-bit xids can be ordered with room to spare."""
 
 
 @dataclass(frozen=True)
@@ -25,3 +40,144 @@ class Read:
     cursor_type: str | None = None
     cursor_zone: str = "UTC"
     new_relations: tuple[int, ...] = ()
+
+    @property
+    def scans(self) -> bool:
+        """Whether this read passes over the whole table, index or not."""
+        return bool(self.passes & {"whole", "xid"} or self.new_relations)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a snapshot shows of a table: digests of the read's passes now, digests of what the next xid
+    and time pass would read of it, and the row count where the whole table was scanned anyway."""
+
+    now: dict[Pass, Digest]
+    following: dict[Pass, Digest]
+    count: int | None
+
+
+def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mode) -> Read:
+    """Return what to read of a table before the clock is known (`with_xid_pass` adds the rest)."""
+    base = Read(
+        table=spec.name,
+        columns=spec.columns,
+        passes=frozenset({"whole"}),
+        cursor=spec.cursor,
+        cursor_type=found.type_of(spec.cursor),
+        cursor_zone=spec.cursor_zone,
+    )
+    if state is None or state.px is None or state.columns != spec.columns:
+        return base
+    by_time = mode == "timestamp" and state.W is not None
+    return replace(
+        base,
+        passes=frozenset({"time"} if by_time else {"xid"}),
+        px=state.px,
+        W=state.W,
+        new_relations=tuple(oid for oid in found.relations if oid not in state.relations),
+    )
+
+
+def with_xid_pass(read: Read, state: TableState | None, clock: str, every: timedelta) -> Read:
+    """Add the xid pass that a table in timestamp mode gets whenever its px is older than `every`."""
+    if "time" not in read.passes or state is None or state.px_at is None:
+        return read
+    if instant(clock) - instant(state.px_at) < every:
+        return read
+    return replace(read, passes=read.passes | {"xid"})
+
+
+def check_relations(table: str, state: TableState | None, relations: tuple[int, ...]) -> None:
+    """Raise InventoryNeeded where a relation the last manifest knew is gone: its rows went with it."""
+    gone = sorted(set(state.relations if state else ()) - set(relations))
+    if gone:
+        raise InventoryNeeded(
+            f"table {table}: the relation with oid {gone[0]} is gone (dropped, detached or swapped by a "
+            "rename), and the rows it held cannot be told from a poll",
+            "starlift status",
+        )
+
+
+def check_horizon(table: str, state: TableState | None, xmin: str) -> None:
+    """Raise InventoryNeeded where px' < px (a restored server) or px' is too far to be compared."""
+    if state is None or state.px is None:
+        return
+    distance = int(xmin) - int(state.px)
+    if not 0 <= distance < XID_REACH:
+        raise InventoryNeeded(
+            f"table {table}: the source's transaction counter is at {xmin}, the last batch saw {state.px}: "
+            "the server was restored, or nothing was polled for a billion transactions",
+            "starlift status",
+        )
+
+
+def watermark(previous: str | None, clock: str, oldest: str | None, margin: timedelta) -> str:
+    """Return W': the margin before the oldest open transaction or the clock, never before `previous`.
+
+    It is cut to the whole second, so that a cursor of any precision, rounded, stays above it.
+    """
+    barrier = min(instant(clock), instant(oldest)) if oldest else instant(clock)
+    moved = (barrier - margin).replace(microsecond=0)
+    return instant_text(max(moved, instant(previous)) if previous else moved)
+
+
+def following(read: Read, mode: Mode, xmin: str, moved: str | None) -> dict[Pass, Read]:
+    """Return, per kind of pass, what the next poll will read again of this snapshot.
+
+    The xid digest is kept with px, which moves only where this read scans the table.
+    """
+    following: dict[Pass, Read] = {}
+    if read.passes & {"whole", "xid"}:
+        following["xid"] = replace(read, passes=frozenset({"xid"}), px=xmin, new_relations=())
+    if mode == "timestamp" and moved is not None:
+        following["time"] = replace(read, passes=frozenset({"time"}), W=moved, new_relations=())
+    return following
+
+
+def unchanged(read: Read, state: TableState | None, measure: Measure) -> bool:
+    """Whether a poll shows exactly what the last manifest said it would show if nothing happened."""
+    if state is None or "whole" in read.passes or read.new_relations:
+        return False
+    if any(state.overlap.get(kind) != measure.now[kind] for kind in read.passes):
+        return False
+    return measure.count is None or state.count is None or measure.count == state.count
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a poll came: clock c, horizon px' and the table's W' (None: no cursor, or never sound)."""
+
+    clock: str
+    xmin: str
+    W: str | None
+
+
+def advance(read: Read, state: TableState | None, reached: Reached, measure: Measure) -> TableState:
+    """Return where the next poll of the table starts; mode and relations are the caller's to set.
+
+    px moves only where the table was read whole or by xid, W wherever it was read at all.
+    """
+    old = state or TableState("xid", read.columns, ())
+    overlap: dict[str, Digest] = dict(old.overlap)
+    overlap.update({str(kind): digest for kind, digest in measure.following.items()})
+    if "time" not in measure.following:
+        overlap.pop("time", None)
+    moved = replace(old, columns=read.columns, W=reached.W, complete_to=reached.W, overlap=overlap)
+    if not read.passes & {"whole", "xid"}:
+        return moved
+    return replace(
+        moved, px=reached.xmin, px_at=reached.clock, complete_to=reached.clock, count=measure.count
+    )
+
+
+def next_watermark(
+    spec: TableSpec, state: TableState | None, barrier: tuple[str, str | None], sound: bool, limits: Limits
+) -> str | None:
+    """Return W' of a table. barrier: clock and oldest open transaction. sound: nothing was hidden and no
+    transaction is prepared; otherwise W stays. None for a table without cursor."""
+    previous = state.W if state else None
+    if spec.cursor is None or not sound:
+        return previous
+    clock, oldest = barrier
+    return watermark(previous, clock, oldest, limits.margin)

@@ -1,0 +1,172 @@
+"""The source behind `ports.Source`: one pg8000 connection, only ever reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pg8000.native
+
+from starlift.adapters.postgres import source_sql as sql
+from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, translated
+from starlift.core.manifest import Column, Identity
+from starlift.core.polling import Measure, Pass, Read
+from starlift.core.source_check import SourceTable
+from starlift.errors import ConfigurationError, DriftError, StarliftError
+from starlift.ports import Barrier, Preflight
+
+CHUNK = 1 << 18
+"""Bytes gathered from the server before they are handed on."""
+
+
+class PostgresSource:
+    """Keeps the promises of `ports.Source` for PostgreSQL 13 and later."""
+
+    def __init__(self, dsn: Dsn, schema: str) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self._open: pg8000.native.Connection | None = None
+
+    def __enter__(self) -> PostgresSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open is not None:
+            with translated(self._dsn, "source"):
+                self._open.close()
+
+    @property
+    def _connection(self) -> pg8000.native.Connection:
+        if self._open is None:
+            self._open = connect(self._dsn, "source")
+        return self._open
+
+    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
+        rows: list[list[Any]] | None = self._connection.run(statement, **values)
+        return rows or []
+
+    def preflight(self, tables: Sequence[str]) -> Preflight:
+        with translated(self._dsn, "source"):
+            version, standby, clock, sees_all = self._run(sql.SERVER)[0]
+            if int(version) < 130000 or standby:
+                raise ConfigurationError(
+                    f"the source {self._dsn} is "
+                    + (
+                        "a standby, which shows neither its primary's open transactions nor its xids"
+                        if standby
+                        else f"PostgreSQL {int(version) // 10000}; 13 is the oldest supported"
+                    ),
+                    "point STARLIFT_SOURCE_URL at the primary, then: starlift status",
+                )
+            system, timeline, lsn = self._run(sql.IDENTITY)[0]
+            catalogue = self._catalogue(tables)
+        return Preflight(Identity(system, int(timeline, 16), lsn), clock, sees_all, catalogue)
+
+    def _catalogue(self, tables: Sequence[str]) -> dict[str, SourceTable]:
+        self._begin("BEGIN READ ONLY")
+        names = {"schema": self._schema, "names": list(tables)}
+        relations = self._run(sql.RELATIONS, **names)
+        columns: dict[str, list[Column]] = {}
+        for table, name, kind in self._run(sql.COLUMNS, **names):
+            columns.setdefault(table, []).append(Column(name, kind))
+        keys: dict[str, set[frozenset[str]]] = {}
+        for table, key in self._run(sql.UNIQUE_KEYS, **names):
+            keys.setdefault(table, set()).add(frozenset(key))
+        self._run("COMMIT")
+        return {
+            name: SourceTable(
+                name, kind, tuple(columns[name]), frozenset(keys.get(name, ())), tuple(oids), size
+            )
+            for name, kind, oids, size in relations
+        }
+
+    def barrier(self) -> Barrier:
+        with translated(self._dsn, "source"):
+            clock, oldest, blind, pid, user = self._run(sql.BARRIER)[0]
+            prepared = self._run(sql.PREPARED)[0][0]
+        holder = {"pid": pid, "user": user, "since": oldest} if oldest else None
+        return Barrier(clock, oldest, blind, prepared, holder)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        with translated(self._dsn, "source"):
+            self._begin(sql.BEGIN_SNAPSHOT)
+            xmin, text = self._run(sql.SNAPSHOT)[0]
+        yield PostgresSnapshot(self, self._schema, xmin, text)
+        with translated(self._dsn, "source"):
+            self._run("COMMIT")
+
+    def _begin(self, begin: str) -> None:
+        """Every setting is SET LOCAL inside the transaction: a pooler may drop those of a session."""
+        self._run(begin)
+        for setting in sql.SETTINGS:
+            self._run(setting)
+
+    @contextmanager
+    def reading(self, table: str) -> Iterator[pg8000.native.Connection]:
+        """Give the connection for one read of a table; one that changed shape since preflight drifted."""
+        try:
+            with translated(self._dsn, "source"):
+                yield self._connection
+        except StarliftError as error:
+            if error.__cause__ is None or sqlstate(error.__cause__) not in ("42P01", "42703", "42704"):
+                raise
+            raise DriftError(
+                f"table {table} changed its shape while it was being read", "starlift run"
+            ) from error
+
+
+class PostgresSnapshot:
+    """Keeps the promises of `ports.SourceSnapshot`."""
+
+    def __init__(self, source: PostgresSource, schema: str, xmin: str, text: str) -> None:
+        self._source = source
+        self._schema = schema
+        self.xmin = xmin
+        self.text = text
+
+    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+        parts = {("now", kind): sql.only(read, kind) for kind in sorted(read.passes - {"whole"})}
+        parts |= {("following", kind): part for kind, part in following.items()}
+        statement = sql.measure(self._schema, read, tuple(parts.values()))
+        with self._source.reading(read.table) as connection:
+            for number, part in enumerate(parts.values()):
+                _set(connection, part, number)
+            count, *digests = connection.run(statement)[0]
+        found: dict[str, dict[Pass, tuple[int, str]]] = {"now": {}, "following": {}}
+        for index, (when, kind) in enumerate(parts):
+            found[when][kind] = (digests[2 * index], digests[2 * index + 1])
+        return Measure(found["now"], found["following"], count if read.scans else None)
+
+    def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
+        gathered = _Gathered(sink)
+        with self._source.reading(read.table) as connection:
+            _set(connection, read, 0)
+            connection.run(sql.copy(self._schema, read), stream=gathered)
+        gathered.flush()
+        return int(connection.row_count)
+
+
+def _set(connection: pg8000.native.Connection, read: Read, number: int) -> None:
+    """Values reach the predicate as settings of the transaction, never inside SQL text."""
+    for name, value in sql.values(read, number).items():
+        connection.run("SELECT set_config(:name, :value, true)", name=name, value=value)
+
+
+class _Gathered:
+    """The stream pg8000 writes to, one message a row, handed on in larger pieces of whole lines."""
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._buffer = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) >= CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._buffer:
+            self._sink(bytes(self._buffer))
+            self._buffer.clear()

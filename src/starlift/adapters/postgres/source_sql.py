@@ -1,0 +1,181 @@
+"""The statements the source is asked, and nothing else. docs/protocol.md says why each is as it is.
+
+Table and column names enter through `identifier`, values through `set_config`/`current_setting`, because
+COPY takes no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from starlift.adapters.postgres.connection import identifier
+from starlift.core.polling import Pass, Read
+from starlift.core.units import instant, offset
+
+_UTC = "'YYYY-MM-DD HH24:MI:SS.US+00:00'"
+
+SERVER = f"""
+    SELECT current_setting('server_version_num'), pg_is_in_recovery(),
+           to_char(now() AT TIME ZONE 'UTC', {_UTC}),
+           pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"""
+
+IDENTITY = """
+    SELECT (SELECT system_identifier::text FROM pg_control_system()),
+           substr(pg_walfile_name(lsn), 1, 8), lsn::text
+    FROM pg_current_wal_lsn() AS lsn"""
+
+RELATIONS = """
+    WITH RECURSIVE relation (root, oid) AS (
+        SELECT c.oid, c.oid
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = :schema AND c.relname = ANY (CAST(:names AS text[]))
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        UNION ALL
+        SELECT relation.root, i.inhrelid
+        FROM relation JOIN pg_inherits AS i ON i.inhparent = relation.oid)
+    SELECT c.relname::text, c.relkind::text, array_agg(relation.oid::int8 ORDER BY relation.oid),
+           coalesce(sum(pg_relation_size(relation.oid)), 0)::int8
+    FROM relation JOIN pg_class AS c ON c.oid = relation.root
+    GROUP BY c.oid, c.relname, c.relkind"""
+
+_TABLES = """
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = :schema
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"""
+
+COLUMNS = f"""
+    SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
+    {_TABLES}
+    WHERE c.relname = ANY (CAST(:names AS text[])) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    ORDER BY c.relname, a.attnum"""
+
+UNIQUE_KEYS = f"""
+    SELECT c.relname::text, array_agg(a.attname::text)
+    {_TABLES}
+    JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+     AND i.indpred IS NULL AND i.indexprs IS NULL
+    JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+      ON k.attnum = a.attnum AND k.position <= i.indnkeyatts
+    WHERE c.relname = ANY (CAST(:names AS text[]))
+    GROUP BY c.relname, i.indexrelid
+    HAVING bool_and(a.attnotnull)"""
+
+BARRIER = f"""
+    WITH session AS MATERIALIZED (
+        SELECT pid, usename,
+               least(xact_start, CASE WHEN state = 'active' THEN query_start END) AS since,
+               state = 'disabled'
+               OR state IS NULL AND coalesce(backend_type, 'client backend') = 'client backend' AS blind
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+          AND coalesce(backend_type, '') NOT IN ('walsender', 'autovacuum worker')),
+    oldest AS (SELECT pid, usename, since FROM session WHERE since IS NOT NULL ORDER BY since LIMIT 1)
+    SELECT to_char(now() AT TIME ZONE 'UTC', {_UTC}),
+           (SELECT to_char(since AT TIME ZONE 'UTC', {_UTC}) FROM oldest),
+           (SELECT count(*) FILTER (WHERE blind) FROM session),
+           (SELECT pid FROM oldest), (SELECT usename::text FROM oldest)"""  # noqa: S608 - no value in it
+
+PREPARED = "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()"
+
+BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+SNAPSHOT = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_snapshot()::text"""
+
+SETTINGS = (
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL IntervalStyle = 'postgres'",
+    "SET LOCAL extra_float_digits = 1",
+    "SET LOCAL bytea_output = 'hex'",
+    # hidden rows are an error, not an absence
+    "SET LOCAL row_security = off",
+    "SET LOCAL search_path = ''",
+    "SET LOCAL lock_timeout = '30s'",
+    "SET LOCAL statement_timeout = '1h'",
+)
+
+
+def only(read: Read, kind: Pass) -> Read:
+    """Return the part of a read that one of its passes selects."""
+    return replace(read, passes=frozenset({kind}), new_relations=())
+
+
+def values(read: Read, number: int) -> dict[str, str]:
+    """Return the settings that carry the values of the read's predicate; `number` tells reads apart."""
+    settings = {}
+    if "xid" in read.passes and read.px is not None:
+        settings[f"starlift.px{number}"] = read.px
+    if "time" in read.passes and read.W is not None:
+        local = instant(read.W).replace(tzinfo=None) + offset(read.cursor_zone)
+        zoned = f"{read.W}" if _zoned(read) else local.isoformat(sep=" ")
+        settings[f"starlift.w{number}"] = zoned
+    if read.new_relations:
+        settings[f"starlift.oids{number}"] = "{" + ",".join(map(str, read.new_relations)) + "}"
+    return settings
+
+
+def _zoned(read: Read) -> bool:
+    return read.cursor_type is not None and "with time zone" in read.cursor_type
+
+
+def predicate(read: Read, number: int) -> str:
+    """Return the condition that selects the rows of a read, on the alias t.
+
+    Each value is fetched in a scalar subquery: it is computed once, and an index on the cursor serves.
+    """
+    conditions = []
+    if "xid" in read.passes:
+        # the cast through xid8: a plain xid fails on PostgreSQL 18; from 1: past 2^31 transactions a
+        # frozen row has a negative age
+        horizon = f"(SELECT age(current_setting('starlift.px{number}')::xid8::xid))"
+        conditions.append(f"age(t.xmin) BETWEEN 1 AND {horizon}")
+    if "time" in read.passes:
+        cursor, kind = f"t.{identifier(read.cursor or '')}", read.cursor_type or "timestamp"
+        bound = f"(SELECT current_setting('starlift.w{number}')::{kind})"
+        conditions.append(f"{cursor} >= {bound} OR {cursor} IS NULL")
+    if read.new_relations:
+        oids = f"(SELECT current_setting('starlift.oids{number}')::oid[])"
+        conditions.append(f"t.tableoid = ANY ({oids})")
+    return "(" + " OR ".join(conditions) + ")" if conditions else "true"
+
+
+def _from(schema: str, read: Read) -> str:
+    return f"FROM {identifier(schema)}.{identifier(read.table)} AS t"
+
+
+def source_hash(read: Read) -> str:
+    """Return the expression of a row's source hash, a signed 64-bit integer."""
+    columns = ", ".join(f"t.{identifier(column)}" for column in read.columns)
+    return f"hashtextextended(ROW({columns})::text, 0)"
+
+
+def measure(schema: str, read: Read, parts: Sequence[Read]) -> str:
+    """Return the query of the row count and, for each part, of its count and its sum of hashes.
+
+    A read that scans counts the whole table; one by time alone touches only its own rows, of which those
+    of the next time pass are a part, since W never moves back.
+    """
+    digests = [
+        f"count(*) FILTER (WHERE {where}), coalesce(sum({source_hash(read)}) FILTER (WHERE {where}), 0)::text"
+        for where in (predicate(part, number) for number, part in enumerate(parts))
+    ]
+    rows = "" if read.scans else f" WHERE {predicate(parts[0], 0)}"
+    return f"SELECT {', '.join(['count(*)', *digests])} {_from(schema, read)}{rows}"
+
+
+def copy(schema: str, read: Read) -> str:
+    """Return the COPY that prints a read's rows as JSON lines.
+
+    JSON text has no control characters, so quote and delimiter never occur and lines come out as they are.
+    """
+    columns = ", ".join(f"t.{identifier(name)}::text AS {identifier(name)}" for name in read.columns)
+    rows = (
+        f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(schema, read)} "
+        f"WHERE {predicate(read, 0)}"
+    )
+    return (
+        f"COPY (SELECT row_to_json(r) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
+        r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
+    )

@@ -1,0 +1,181 @@
+"""Reads the text of `pipeline.toml` into a `PipelineConfig`, or says which line is wrong and why."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, get_args
+
+from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
+from starlift.core.units import duration, offset, size
+from starlift.errors import ConfigurationError
+
+_TOP = ("source", "warehouse", "limits", "tables")
+_TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac")
+_RESERVED_COLUMNS = ("_hash", "_key")
+
+
+def parse(text: str, file: str) -> PipelineConfig:
+    """Return what the text declares. `file` is its name, for messages. Raises ConfigurationError."""
+    document = _Document(text, file)
+    document.only(document.raw, _TOP, ())
+    source = document.section("source", ("name", "schema"))
+    warehouse = document.section("warehouse", ("schema", "calendar"))
+    tables = document.section("tables", None)
+    if not tables:
+        raise document.wrong(("tables",), "no table is declared", "add [tables.NAME] with key and columns")
+    return PipelineConfig(
+        source_name=document.text(("source",), source, "name"),
+        source_schema=document.text(("source",), source, "schema", "public"),
+        warehouse_schema=document.text(("warehouse",), warehouse, "schema", "public"),
+        tables={name: _table(document, name, raw) for name, raw in tables.items()},
+        limits=_limits(document),
+        calendar=_calendar(document, warehouse),
+    )
+
+
+class _Document:
+    """The parsed file together with its text, so that an error can name a line."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.lines = text.splitlines()
+        self.file = file
+        try:
+            self.raw: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._error(f"{file}: not TOML: {error}") from None
+
+    def section(self, name: str, known: tuple[str, ...] | None) -> Mapping[str, Any]:
+        section = self.raw.get(name, {})
+        if not isinstance(section, dict):
+            raise self.wrong((name,), f"{name} is not a table", f"write [{name}] on a line of its own")
+        if known is not None:
+            self.only(section, known, (name,))
+        return section
+
+    def only(self, section: Mapping[str, Any], known: tuple[str, ...], path: tuple[str, ...]) -> None:
+        for key in section:
+            if key not in known:
+                raise self.wrong((*path, key), f"{key!r} means nothing here", "use " + ", ".join(known))
+
+    def text(self, path: tuple[str, ...], section: Mapping[str, Any], key: str, default: str = "") -> str:
+        value = section.get(key, default)
+        if not isinstance(value, str) or not value:
+            raise self.wrong((*path, key), f"{key} is not a name", f'write {key} = "..."')
+        return value
+
+    def names(self, path: tuple[str, ...], section: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        value = section.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+            raise self.wrong((*path, key), f"{key} is not a list of names", f'write {key} = ["a", "b"]')
+        if len(set(value)) != len(value):
+            raise self.wrong((*path, key), f"{key} names a column twice", "name each once")
+        return tuple(value)
+
+    def wrong(self, path: tuple[str, ...], what: str, remedy: str) -> ConfigurationError:
+        return self._error(f"{self.file}, line {self._line(path)}: [{'.'.join(path)}] {what}; {remedy}")
+
+    def _error(self, message: str) -> ConfigurationError:
+        return ConfigurationError(message, f"edit {self.file}, then: starlift status")
+
+    def _line(self, path: tuple[str, ...]) -> int:
+        """Number of the line that says `path`: its key, else its section's header, else the first."""
+        section, found = "", 1
+        for number, line in enumerate(self.lines, 1):
+            header = re.match(r"\s*\[([^\[\]]+)\]", line)
+            if header:
+                section = header[1].replace('"', "").strip()
+                if section == ".".join(path) or (path[:-1] and section == ".".join(path[:-1])):
+                    found = number
+            elif section == ".".join(path[:-1]) and re.match(rf'\s*"?{re.escape(path[-1])}"?\s*=', line):
+                return number
+        return found
+
+
+def _table(document: _Document, name: str, raw: Any) -> TableSpec:
+    path = ("tables", name)
+    if not isinstance(raw, dict):
+        raise document.wrong(path, "is not a table", f"write [tables.{name}]")
+    document.only(raw, _TABLE_KEYS, path)
+    key, columns, drop = (document.names(path, raw, part) for part in ("key", "columns", "drop"))
+    if document.names(path, raw, "hmac"):
+        raise document.wrong((*path, "hmac"), "hmac is not available in this version", "use drop instead")
+    _check_columns(document, path, key, columns, drop)
+    mode = document.text(path, raw, "mode", "auto")
+    if mode not in get_args(DeclaredMode):
+        raise document.wrong((*path, "mode"), f"{mode!r} is not a mode", "write auto, xid or timestamp")
+    cursor = document.text(path, raw, "cursor") if "cursor" in raw else None
+    if mode == "timestamp" and cursor is None:
+        raise document.wrong(path, "mode timestamp needs a cursor", 'add cursor = "last_updated"')
+    zone = _fixed_zone(document, path, raw)
+    return TableSpec(name, key, columns, cursor, zone, mode, drop)  # type: ignore[arg-type]
+
+
+def _check_columns(
+    document: _Document,
+    path: tuple[str, ...],
+    key: tuple[str, ...],
+    columns: tuple[str, ...],
+    drop: tuple[str, ...],
+) -> None:
+    if not key:
+        raise document.wrong(path, "no key is declared", 'write key = ["id"]')
+    for column in key:
+        if column not in columns:
+            raise document.wrong((*path, "key"), f"key column {column} is not in columns", "add it there")
+    for column in columns:
+        if column in drop:
+            raise document.wrong((*path, "drop"), f"{column} is also in columns", "name it in one of them")
+        if column in _RESERVED_COLUMNS:
+            raise document.wrong((*path, "columns"), f"{column} is starlift's own name", "leave it out")
+
+
+def _fixed_zone(document: _Document, path: tuple[str, ...], raw: Mapping[str, Any]) -> str:
+    zone = document.text(path, raw, "cursor_zone", "UTC")
+    _value(document, (*path, "cursor_zone"), offset, zone)
+    return zone
+
+
+def _value(document: _Document, path: tuple[str, ...], read: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return read(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise document.wrong(path, f"{value!r} cannot be used", str(error)) from None
+
+
+def _limits(document: _Document) -> Limits:
+    readers: dict[str, Callable[[Any], Any]] = {
+        name: _READERS[type(value)] for name, value in vars(Limits()).items()
+    }
+    for name in ("scan_budget", "memory"):
+        readers[name] = size
+    raw = document.section("limits", tuple(readers))
+    values = {name: _value(document, ("limits", name), readers[name], raw[name]) for name in raw}
+    return Limits(**values)
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("write a whole number above 0")
+    return value
+
+
+def _share(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError("write a share between 0 and 1")
+    return float(value)
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {timedelta: duration, int: _count, float: _share}
+
+
+def _calendar(document: _Document, warehouse: Mapping[str, Any]) -> tuple[int, int]:
+    match warehouse.get("calendar", [1900, 2100]):
+        case [int(first), int(last)] if 1 <= first <= last <= 9999:
+            return first, last
+        case other:
+            raise document.wrong(
+                ("warehouse", "calendar"), f"{other!r} is not two years", "write calendar = [1900, 2100]"
+            )

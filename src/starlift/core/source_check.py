@@ -1,0 +1,142 @@
+"""Holds what a table is declared to be against what the source's catalogue shows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from starlift.core.config import Limits, TableSpec
+from starlift.core.manifest import Column, Mode
+from starlift.errors import ConfigurationError, DriftError
+
+_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A source table as its catalogue shows it.
+
+    kind: pg_class.relkind. columns: every column in physical order. unique_keys: column sets of valid
+    unique indexes whose columns are all NOT NULL. relations: oids of the table and its leaves.
+    bytes: size on disk of the main fork, leaves included.
+    """
+
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    unique_keys: frozenset[frozenset[str]]
+    relations: tuple[int, ...]
+    bytes: int
+
+    def type_of(self, column: str | None) -> str | None:
+        """Return a column's type as PostgreSQL's `format_type` prints it, None where there is none."""
+        return next((found.type for found in self.columns if found.name == column), None)
+
+
+def check_table(
+    spec: TableSpec, found: SourceTable | None, known: tuple[Column, ...] | None
+) -> tuple[Column, ...]:
+    """Return the taken columns with their types, in hash order.
+
+    `known` is the table's schema in the last manifest. What was there then and is gone or changed now is
+    drift; what was never there is a mistake in the configuration.
+    """
+    if found is None:
+        raise _missing(known is not None, f"table {spec.name} is not in the source", f"[tables.{spec.name}]")
+    if found.kind not in ("r", "p"):
+        raise ConfigurationError(
+            f"{spec.name} is {_KINDS.get(found.kind, 'no table')}: its rows carry no transaction id, so "
+            "changes cannot be told apart; take the tables under it",
+            "edit sql/pipeline.toml, then: starlift status",
+        )
+    types = {column.name: column.type for column in found.columns}
+    before = {column.name: column.type for column in known or ()}
+    for name in (*spec.columns, *((spec.cursor,) if spec.cursor else ())):
+        if name not in types:
+            raise _missing(name in before, f"column {spec.name}.{name} is not in the source", name)
+        if before.get(name, types[name]) != types[name]:
+            raise DriftError(
+                f"column {spec.name}.{name} was {before[name]} and is now {types[name]}",
+                "change it back in the source, then: starlift run",
+            )
+    _check_key(spec, found)
+    _check_cursor(spec, found)
+    return tuple(Column(name, types[name]) for name in spec.columns)
+
+
+def _missing(known: bool, what: str, where: str) -> ConfigurationError | DriftError:
+    if known:
+        return DriftError(
+            f"{what}, though the last batch read it",
+            "put it back in the source, or take it out of sql/pipeline.toml, then: starlift run",
+        )
+    return ConfigurationError(
+        f"{what} (is {where} in sql/pipeline.toml spelled right, and granted to this role?)",
+        "edit sql/pipeline.toml, then: starlift status",
+    )
+
+
+def _check_key(spec: TableSpec, found: SourceTable) -> None:
+    if frozenset(spec.key) in found.unique_keys:
+        return
+    choices = sorted(", ".join(sorted(key)) for key in found.unique_keys)
+    remedy = (
+        f"declare one of: {'; '.join(choices)}"
+        if choices
+        else (f"add one: ALTER TABLE {spec.name} ADD PRIMARY KEY ({', '.join(spec.key)})")
+    )
+    raise ConfigurationError(
+        f"table {spec.name}: ({', '.join(spec.key)}) is not a unique key of NOT NULL columns, so two rows "
+        f"could be taken for one; {remedy}",
+        "edit sql/pipeline.toml, then: starlift status",
+    )
+
+
+def _check_cursor(spec: TableSpec, found: SourceTable) -> None:
+    kind = found.type_of(spec.cursor)
+    if kind is not None and kind != "date" and not kind.startswith("timestamp"):
+        raise ConfigurationError(
+            f"column {spec.name}.{spec.cursor} is {kind}, and a cursor is a date or a timestamp; take the "
+            f'line cursor = "{spec.cursor}" out of [tables.{spec.name}], and the table is read by xid',
+            "edit sql/pipeline.toml, then: starlift status",
+        )
+
+
+def unnamed_columns(spec: TableSpec, found: SourceTable) -> tuple[str, ...]:
+    """Return the source's columns that the configuration neither takes nor drops."""
+    named = {*spec.columns, *spec.drop}
+    return tuple(column.name for column in found.columns if column.name not in named)
+
+
+def choose_mode(spec: TableSpec, found: SourceTable, sees_all: bool, limits: Limits) -> Mode:
+    """Return how a table is read. Raises ConfigurationError where the declared mode would lose rows."""
+    if spec.mode == "xid":
+        return "xid"
+    if spec.mode == "timestamp":
+        _check_timestamp(spec, found, sees_all)
+        return "timestamp"
+    small = found.bytes <= limits.scan_budget
+    if small or spec.cursor is None or not sees_all or found.kind == "p":
+        return "xid"
+    return "timestamp"
+
+
+def _check_timestamp(spec: TableSpec, found: SourceTable, sees_all: bool) -> None:
+    if not sees_all:
+        raise ConfigurationError(
+            f"table {spec.name}: mode timestamp needs to see every open transaction, and this role may not; "
+            f'GRANT pg_read_all_stats to it, or write mode = "auto" under [tables.{spec.name}]',
+            "psql -f sql/roles/source.sql, then: starlift run",
+        )
+    if found.kind == "p":
+        raise ConfigurationError(
+            f"table {spec.name} is partitioned: an attached partition brings rows with old stamps; "
+            f'write mode = "xid" under [tables.{spec.name}]',
+            "edit sql/pipeline.toml, then: starlift run",
+        )
+
+
+def fingerprint(columns: tuple[Column, ...]) -> str:
+    """Return a short digest of a taken column set: names, types and order."""
+    text = "\n".join(f"{column.name} {column.type}" for column in columns)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
