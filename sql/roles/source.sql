@@ -1,0 +1,59 @@
+-- starlift_source reads the source and nothing else.
+--
+-- An administrator runs this in the source database, as often as wanted:
+--   psql -d totesys -f sql/roles/source.sql
+-- It sets no password. Set it where no log or history sees it; psql asks for it and sends a hash:
+--   psql -d totesys -c '\password starlift_source'
+-- Tables in a schema other than public: replace the word public in the lines marked [schema].
+
+DO $$
+BEGIN
+    CREATE ROLE starlift_source LOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    IF (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = 'starlift_source') THEN
+        RAISE EXCEPTION 'the role starlift_source exists and is above all privileges'
+            USING HINT = 'ALTER ROLE starlift_source NOSUPERUSER NOBYPASSRLS';
+    END IF;
+END
+$$;
+
+-- A belt beside the braces: it has no right to write, and its transactions are read only.
+ALTER ROLE starlift_source SET default_transaction_read_only = on;
+
+-- To see the start of other sessions' transactions, without which timestamp mode would lose rows.
+GRANT pg_read_all_stats TO starlift_source;
+
+DO $$
+BEGIN
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO starlift_source', current_database());
+END
+$$;
+
+GRANT USAGE ON SCHEMA public TO starlift_source;                    -- [schema]
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO starlift_source;     -- [schema]
+
+-- Tables to come, made by whoever made those of today (usually the application's role) or by you.
+DO $$
+DECLARE
+    source_schema CONSTANT text := 'public';                          -- [schema]
+    maker text;
+    command text;
+BEGIN
+    FOR maker IN
+        SELECT pg_get_userbyid(relowner) FROM pg_class
+        WHERE relnamespace = source_schema::regnamespace AND relkind IN ('r', 'p')
+        UNION
+        SELECT current_user::text
+    LOOP
+        command := format(
+            'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO starlift_source',
+            maker, source_schema
+        );
+        BEGIN
+            EXECUTE command;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE WARNING 'new tables of % will not be readable until it runs: %', maker, command;
+        END;
+    END LOOP;
+END
+$$;

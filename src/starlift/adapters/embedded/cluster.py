@@ -1,0 +1,86 @@
+"""Makes and deletes the folder that holds a server's data, log and, if need be, programs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from starlift.adapters.embedded.account import Account, account_for, can, give, run_as
+from starlift.adapters.embedded.binaries import programs
+from starlift.errors import ConfigurationError, UnavailableError
+
+INSIDE = "cluster"
+_OUTSIDE = "starlift-postgres-"
+
+_INITDB = (
+    "--username=postgres",
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    # sorts by code point whatever the system's C library, and knows upper and lower of all letters
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
+
+
+def create(folder: Path, password: str, durable: bool) -> Path:
+    """Make a data folder `data` with the superuser `postgres` and return the folder around it.
+
+    That is `cluster` in `folder`, or a new temporary folder where the server's account cannot get to
+    `folder`. Data that an interrupted start left whole are kept.
+    """
+    account = account_for(folder / INSIDE / "data")
+    around = _reachable(folder, account)
+    if not (around / "data").exists():
+        _initdb(around, account, password, durable)
+    return around
+
+
+def delete(around: Path) -> None:
+    """Delete what `create` made. Anything else is left alone: the path was read from a file."""
+    if around.name == INSIDE or around.name.startswith(_OUTSIDE):
+        shutil.rmtree(around, ignore_errors=not around.exists())
+
+
+def _reachable(folder: Path, account: Account | None) -> Path:
+    inside = folder / INSIDE
+    inside.mkdir(mode=0o700, exist_ok=True)
+    if account is None:
+        return inside
+    give(inside, account)
+    if can(account, "w", inside):
+        return inside
+    inside.rmdir()
+    # /var/tmp first: it is meant to survive a reboot
+    for parent in ("/var/tmp", tempfile.gettempdir()):  # noqa: S108 # nosec B108: mkdtemp below
+        if can(account, "x", Path(parent)):
+            outside = Path(tempfile.mkdtemp(prefix=_OUTSIDE, dir=parent))
+            give(outside, account)
+            return outside
+    raise ConfigurationError(
+        f"PostgreSQL runs as uid {account.uid}, which can reach neither {folder} nor /var/tmp",
+        "chmod a+x the folders above it, or name another temporary folder: TMPDIR=/tmp starlift demo",
+    )
+
+
+def _initdb(around: Path, account: Account | None, password: str, durable: bool) -> None:
+    """Make the data under another name first, so that an interrupted initdb leaves no half `data`."""
+    half, secret = around / "data.part", around / "initdb-password"
+    shutil.rmtree(half, ignore_errors=True)
+    initdb = str(programs(account, around) / "initdb")
+    secret.touch(mode=0o600)
+    try:
+        secret.write_text(password)
+        give(secret, account)
+        command = [initdb, f"--pgdata={half}", f"--pwfile={secret}", *_INITDB]
+        done = run_as(account, [*command, *([] if durable else ["--no-sync"])], timeout=120)
+    finally:
+        secret.unlink()
+    if done.returncode != 0:
+        raise UnavailableError(
+            f"PostgreSQL's data folder could not be made: {done.stderr.strip().splitlines()[-1:]}",
+            f"df -h {around}",
+        )
+    half.rename(around / "data")

@@ -1,0 +1,50 @@
+"""Fixtures for everyone. Asking for a database starts the session's server; nothing else does.
+
+What a database needs is imported inside the fixtures, so that a test of pure code loads no driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresForTests]:
+    """The session's server. Its `source()` and `warehouse()` make more databases within a test."""
+    from tests.postgres import PostgresForTests, server_of_this_process
+
+    with server_of_this_process() as server:
+        running = PostgresForTests(server)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def source_db(postgres: PostgresForTests) -> Iterator[SourceDatabase]:
+    """A Totesys without rows."""
+    with postgres.source() as database:
+        yield database
+
+
+@pytest.fixture
+def warehouse_db(postgres: PostgresForTests) -> Iterator[WarehouseDatabase]:
+    """An empty warehouse, not migrated."""
+    with postgres.warehouse() as database:
+        yield database
+
+
+@pytest.fixture
+def totesys_extract(postgres: PostgresForTests) -> Iterator[SourceDatabase]:
+    """The real Totesys of the extract that STARLIFT_TOTESYS_EXTRACT names; skips where it is not set."""
+    from tests.totesys_extract import fill, folder
+
+    if folder() is None:
+        pytest.skip("STARLIFT_TOTESYS_EXTRACT is not set: the real extract is needed")
+    with postgres.source("totesys_extract", fill) as database:
+        yield database

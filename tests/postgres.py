@@ -1,0 +1,168 @@
+"""PostgreSQL for tests: one server a session, a fresh pair of databases a test, the pipeline's roles.
+
+The server is started by the first test that asks for a database, never by importing this.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pg8000.native
+
+from starlift.adapters.embedded import EmbeddedServer
+from starlift.adapters.embedded.provision import (
+    create_database,
+    drop_database,
+    run_script,
+    set_password,
+)
+from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.connection import connect as open_connection
+
+SQL = Path(__file__).parents[1] / "sql"
+ROLES = ("starlift_source", "starlift_warehouse", "starlift_analyst")
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_prepared_transactions": "20",
+}
+"""Nothing here must survive the machine."""
+
+Fill = Callable[[pg8000.native.Connection], None]
+
+
+@dataclass(frozen=True)
+class SourceDatabase:
+    """A source. admin, reader: its URL as superuser and as starlift_source."""
+
+    name: str
+    admin: str
+    reader: str
+
+
+@dataclass(frozen=True)
+class WarehouseDatabase:
+    """A warehouse. admin, owner, analyst: its URL as superuser, starlift_warehouse, starlift_analyst."""
+
+    name: str
+    admin: str
+    owner: str
+    analyst: str
+
+
+def connect(url: str) -> pg8000.native.Connection:
+    """Open a connection, in autocommit; the caller closes it."""
+    return open_connection(Dsn.parse(url), "source", "starlift tests")
+
+
+@contextmanager
+def connected(url: str) -> Iterator[pg8000.native.Connection]:
+    """Open a connection for a block."""
+    connection = connect(url)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def script(path: str) -> str:
+    """Return a file of sql/, such as `roles/source.sql`."""
+    return (SQL / path).read_text()
+
+
+class PostgresForTests:
+    """A session's server. Databases are copied from templates, each made when first asked for."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.server = server
+        self._passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
+        self._numbers = itertools.count(1)
+        self._templates: set[str] = set()
+        self._admin = connect(server.url())
+
+    def url(self, database: str, role: str = "postgres") -> str:
+        """Return a database's URL for the superuser or one of the pipeline's roles."""
+        return self.server.url(database, role, self._passwords.get(role))
+
+    @contextmanager
+    def source(self, template: str = "totesys_empty", fill: Fill | None = None) -> Iterator[SourceDatabase]:
+        """A source database for a block. `fill` puts the rows into the template, the first time."""
+        self._template(template, "source/totesys.sql", fill)
+        with self._database("source", template, ("roles/source.sql",)) as name:
+            yield SourceDatabase(name, self.url(name), self.url(name, "starlift_source"))
+
+    @contextmanager
+    def warehouse(self) -> Iterator[WarehouseDatabase]:
+        """An empty warehouse database, not migrated, for a block."""
+        with self._database("warehouse", "template1", ("roles/warehouse.sql", "roles/analyst.sql")) as name:
+            owner, analyst = (self.url(name, role) for role in ROLES[1:])
+            yield WarehouseDatabase(name, self.url(name), owner, analyst)
+
+    def close(self) -> None:
+        """Close the connection; the server stays."""
+        self._admin.close()
+
+    def _template(self, name: str, schema: str, fill: Fill | None) -> None:
+        if name in self._templates:
+            return
+        create_database(self._admin, name)
+        with connected(self.url(name)) as admin:
+            run_script(admin, script(schema))
+            if fill is not None:
+                fill(admin)
+                admin.run("ANALYZE")
+        self._templates.add(name)
+
+    @contextmanager
+    def _database(self, kind: str, template: str, roles: tuple[str, ...]) -> Iterator[str]:
+        name = f"{kind}_{next(self._numbers)}"
+        create_database(self._admin, name, template)
+        try:
+            with connected(self.url(name)) as admin:
+                for file in roles:
+                    run_script(admin, script(file))
+                self._set_passwords(admin)
+            yield name
+        finally:
+            drop_database(self._admin, name)
+
+    def _set_passwords(self, admin: pg8000.native.Connection) -> None:
+        """Once a role: roles belong to the server, not to a database."""
+        found = admin.run(
+            "SELECT rolname FROM pg_authid WHERE rolpassword IS NULL AND rolname = ANY(:roles)",
+            roles=list(ROLES),
+        )
+        for (role,) in found or ():
+            set_password(admin, role, self._passwords[role])
+
+
+_REAPER = """
+import sys
+from starlift.adapters.embedded import EmbeddedServer
+sys.stdin.read()
+EmbeddedServer(sys.argv[1]).remove()
+"""
+
+
+@contextmanager
+def server_of_this_process() -> Iterator[EmbeddedServer]:
+    """A server that goes when this process does, however it ends.
+
+    It outlives the process that starts it by design, so another process waits for the end of a pipe
+    from this one and then removes it: a test run that is killed leaves nothing behind.
+    """
+    folder = tempfile.mkdtemp(prefix="starlift-tests-")
+    with subprocess.Popen(
+        [sys.executable, "-c", _REAPER, folder], stdin=subprocess.PIPE, start_new_session=True
+    ):
+        server = EmbeddedServer(folder, SETTINGS)
+        server.start()
+        yield server
