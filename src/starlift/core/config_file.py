@@ -78,7 +78,7 @@ class _Document:
         return self._error(f"{self.file}, line {self._line(path)}: [{'.'.join(path)}] {what}; {remedy}")
 
     def _error(self, message: str) -> ConfigurationError:
-        return ConfigurationError(message, f"edit {self.file}, then: starlift status")
+        return ConfigurationError(message, f"edit {self.file}, then: starlift run")
 
     def _line(self, path: tuple[str, ...]) -> int:
         """Number of the line that says `path`: its key, else its section's header, else the first."""

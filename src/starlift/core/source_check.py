@@ -47,7 +47,7 @@ def check_table(
         raise ConfigurationError(
             f"{spec.name} is {_KINDS.get(found.kind, 'no table')}: its rows carry no transaction id, so "
             "changes cannot be told apart; take the tables under it",
-            "edit sql/pipeline.toml, then: starlift status",
+            "edit sql/pipeline.toml, then: starlift run",
         )
     types = {column.name: column.type for column in found.columns}
     before = {column.name: column.type for column in known or ()}
@@ -72,7 +72,7 @@ def _missing(known: bool, what: str, where: str) -> ConfigurationError | DriftEr
         )
     return ConfigurationError(
         f"{what} (is {where} in sql/pipeline.toml spelled right, and granted to this role?)",
-        "edit sql/pipeline.toml, then: starlift status",
+        "edit sql/pipeline.toml, then: starlift run",
     )
 
 
@@ -88,7 +88,7 @@ def _check_key(spec: TableSpec, found: SourceTable) -> None:
     raise ConfigurationError(
         f"table {spec.name}: ({', '.join(spec.key)}) is not a unique key of NOT NULL columns, so two rows "
         f"could be taken for one; {remedy}",
-        "edit sql/pipeline.toml, then: starlift status",
+        "edit sql/pipeline.toml, then: starlift run",
     )
 
 
@@ -98,7 +98,7 @@ def _check_cursor(spec: TableSpec, found: SourceTable) -> None:
         raise ConfigurationError(
             f"column {spec.name}.{spec.cursor} is {kind}, and a cursor is a date or a timestamp; take the "
             f'line cursor = "{spec.cursor}" out of [tables.{spec.name}], and the table is read by xid',
-            "edit sql/pipeline.toml, then: starlift status",
+            "edit sql/pipeline.toml, then: starlift run",
         )
 
 

@@ -76,7 +76,7 @@ class Dsn:
 def _malformed(name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{name} is not a database address: {reason}",
-        f"set {name}=postgresql://user:password@host:5432/database in .env, then: starlift status",
+        f"set {name}=postgresql://user:password@host:5432/database in .env, then: starlift run",
     )
 
 
@@ -129,7 +129,7 @@ def _ssl_context(dsn: Dsn, role: Role) -> ssl.SSLContext | bool:
         raise ConfigurationError(
             f"the certificate file {dsn.sslrootcert} of the {role} cannot be read: {error}",
             f"put the server's CA bundle there or change sslrootcert in {variable(role)}, "
-            "then: starlift status",
+            "then: starlift run",
         ) from None
     if dsn.sslmode != "verify-full":
         context.check_hostname = False
@@ -148,13 +148,13 @@ def translated(dsn: Dsn, role: Role) -> Iterator[None]:
     except ssl.SSLError as error:
         raise UnavailableError(
             f"the {role} {dsn} failed the TLS check ({dsn.sslmode}): {error}",
-            f"name its CA with sslrootcert=... in {variable(role)}, then: starlift status",
+            f"name its CA with sslrootcert=... in {variable(role)}, then: starlift run",
         ) from error
     except (InterfaceError, OSError) as error:
         cause = error.__cause__ or error
         raise UnavailableError(
             f"the {role} {dsn} cannot be reached: {cause}",
-            f"start it or correct {variable(role)}, then: starlift status",
+            f"start it or correct {variable(role)}, then: starlift run",
         ) from error
 
 
@@ -170,7 +170,7 @@ def _from_server(error: DatabaseError, dsn: Dsn, role: Role) -> StarliftError:
     message = f"the {role} {dsn} says: {fields.get('M', error)}"
     retry = "starlift run"
     if state in ("28P01", "28000", "3D000"):
-        return UnavailableError(message, f"correct {variable(role)}, then: starlift status")
+        return UnavailableError(message, f"correct {variable(role)}, then: starlift run")
     if state == "42501":
         return UnavailableError(
             message, f"grant what is missing: psql -d {dsn.database} -f sql/roles/{role}.sql"
@@ -179,4 +179,4 @@ def _from_server(error: DatabaseError, dsn: Dsn, role: Role) -> StarliftError:
         return UnavailableError(f"{message} (another session holds the lock)", retry)
     if state[:2] in ("08", "53", "57", "58") or state in ("25006", "40001", "40P01"):
         return UnavailableError(message, retry)
-    return StarliftError(f"{message} (SQLSTATE {state})", "starlift status")
+    return StarliftError(f"{message} (SQLSTATE {state})", "starlift run")

@@ -57,7 +57,7 @@ class PostgresSource:
                         if standby
                         else f"PostgreSQL {int(version) // 10000}; 13 is the oldest supported"
                     ),
-                    "point STARLIFT_SOURCE_URL at the primary, then: starlift status",
+                    "point STARLIFT_SOURCE_URL at the primary, then: starlift run",
                 )
             system, timeline, lsn = self._run(sql.IDENTITY)[0]
             catalogue = self._catalogue(tables)
