@@ -40,6 +40,15 @@ def warehouse_db(postgres: PostgresForTests) -> Iterator[WarehouseDatabase]:
 
 
 @pytest.fixture
+def totesys_small(postgres: PostgresForTests) -> Iterator[SourceDatabase]:
+    """A generated Totesys that has lived for ten weekdays: 2024-11-04 to 2024-11-15, some 300 orders."""
+    from tests.totesys_small import fill
+
+    with postgres.source("totesys_small", fill) as database:
+        yield database
+
+
+@pytest.fixture
 def totesys_extract(postgres: PostgresForTests) -> Iterator[SourceDatabase]:
     """The real Totesys of the extract that STARLIFT_TOTESYS_EXTRACT names; skips where it is not set."""
     from tests.totesys_extract import fill, folder

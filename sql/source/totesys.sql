@@ -158,3 +158,13 @@ CREATE TABLE payment (
     company_ac_number      integer NOT NULL,
     counterparty_ac_number integer NOT NULL
 );
+
+INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, started_at, applied_steps_count)
+VALUES (
+    '5f0c7c1e-2b53-4a39-9d0a-6f1f2f6f8a11',
+    '9b1f0e6b7a0d4d2f8c3e5a61d7b48290f5c6e3a1b2d4978610fedcba98765432',
+    '2022-11-03 14:19:03+00',
+    '20221103141902_init',
+    '2022-11-03 14:19:02+00',
+    1
+);

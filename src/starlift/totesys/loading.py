@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pg8000.native
 
@@ -36,21 +37,33 @@ def key(table: str) -> str:
     return f"{table}_id"
 
 
+@contextmanager
+def transaction(connection: pg8000.native.Connection) -> Iterator[None]:
+    """Commit what the block did, or, where it raises, nothing of it."""
+    connection.run("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.run("ROLLBACK")
+        raise
+    connection.run("COMMIT")
+
+
 def load(connection: pg8000.native.Connection, rows: Mapping[str, Iterable[Row]]) -> None:
     """Insert the rows of some tables in one transaction, and move the sequences behind them.
 
     Raises pg8000's DatabaseError, with nothing inserted, where a row breaks a constraint.
     """
-    connection.run("BEGIN")
-    try:
-        for table in TABLES:
-            if table in rows:
-                copy(connection, table, rows[table])
-                _advance_sequence(connection, table)
-    except BaseException:
-        connection.run("ROLLBACK")
-        raise
-    connection.run("COMMIT")
+    with transaction(connection):
+        insert(connection, rows)
+        for table in rows:
+            _advance_sequence(connection, table)
+
+
+def insert(connection: pg8000.native.Connection, rows: Mapping[str, Iterable[Row]]) -> None:
+    """Insert the rows of some tables, those referred to first; the caller commits."""
+    for table in TABLES:
+        copy(connection, table, rows.get(table, ()))
 
 
 def copy(connection: pg8000.native.Connection, table: str, rows: Iterable[Row]) -> None:

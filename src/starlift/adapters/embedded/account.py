@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess  # nosec B404: fixed argument lists, never a shell line
+import subprocess  # nosec B404
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +49,8 @@ def run_as(account: Account | None, command: list[str], timeout: float) -> subpr
     The caller's PG* and locale variables must not reach the server, nor its working directory, which
     the account may not be able to enter. Raises PermissionError, subprocess.TimeoutExpired.
     """
-    return subprocess.run(  # nosec B603: no shell, arguments are ours
+    # no shell, and the arguments are ours
+    return subprocess.run(  # nosec B603
         command,
         user=account.uid if account else None,
         group=account.gid if account else None,

@@ -54,7 +54,7 @@ def _reachable(folder: Path, account: Account | None) -> Path:
         return inside
     inside.rmdir()
     # /var/tmp first: it is meant to survive a reboot
-    for parent in ("/var/tmp", tempfile.gettempdir()):  # noqa: S108 # nosec B108: mkdtemp below
+    for parent in ("/var/tmp", tempfile.gettempdir()):  # noqa: S108 # nosec B108
         if can(account, "x", Path(parent)):
             outside = Path(tempfile.mkdtemp(prefix=_OUTSIDE, dir=parent))
             give(outside, account)

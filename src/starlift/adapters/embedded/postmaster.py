@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess  # nosec B404: one fixed command
+import subprocess  # nosec B404
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,7 +63,8 @@ def _was_started_on(pid: int, data: Path) -> bool:
         except (FileNotFoundError, ProcessLookupError):
             return False
         return str(data) in line.split("\0")
-    listed = subprocess.run(  # nosec B603 B607: fixed command, the pid is a number
+    # a fixed command, and the pid is a number
+    listed = subprocess.run(  # nosec B603 B607
         ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return f"-D {data} " in listed.stdout

@@ -35,4 +35,4 @@ def set_password(admin: pg8000.native.Connection, role: str, password: str) -> N
             "current_setting('starlift.login'), current_setting('starlift.password')); END $$"
         )
     finally:
-        admin.run(hand_over, role="", password="")
+        admin.run("RESET starlift.login; RESET starlift.password")

@@ -7,7 +7,7 @@ import json
 import secrets
 import shlex
 import socket
-import subprocess  # nosec B404: for the exception type only
+import subprocess  # nosec B404
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
