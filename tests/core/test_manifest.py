@@ -1,0 +1,90 @@
+"""Manifests: what is written is read back, and equal content has equal bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from starlift.core import paths
+from starlift.core.manifest import (
+    Column,
+    Counts,
+    File,
+    Identity,
+    Manifest,
+    ModelRef,
+    Processed,
+    Snapshot,
+    TableState,
+    canonical,
+)
+
+FILE = File("item", "data/item/seq=1/x.jsonl.zst", 10, "ab" * 32, 2)
+MANIFEST = Manifest(
+    source="shop",
+    seq=2,
+    kind="incremental",
+    run_id="r",
+    code_version="0",
+    previous_sha256="cd" * 32,
+    clock="2024-01-01 00:00:00.000000+00:00",
+    complete_to=None,
+    identity=Identity("7", 1, "0/1"),
+    snapshot="10:10:",
+    tables={"item": TableState("xid", ("id", "é"), (16384,), px="10", overlap={"xid": (3, "-5")})},
+    schema={"item": (Column("id", "integer"),)},
+    fingerprints={"item": "ef"},
+    keys={"item": ("id",)},
+    files=(FILE,),
+    counts={"item": Counts(2, 2, 0)},
+    passes={"item": "xid"},
+    watermark_holder={"pid": 5, "user": "x", "since": "2024-01-01 00:00:00+00:00"},
+    served=("a",),
+)
+PROCESSED = Processed(
+    source="shop",
+    seq=2,
+    kind="incremental",
+    code_version="0",
+    previous_sha256=None,
+    ingestion_sha256="ab" * 32,
+    complete_to=None,
+    models=(ModelRef("dim_item", "dimension", ("id",), "item", "ff"),),
+    snapshots={"item": Snapshot(1, (FILE,))},
+    fingerprints={"item": "ef"},
+    star=(FILE,),
+    counts={"item": Counts(2, 1, 1)},
+)
+
+
+def test_an_ingestion_manifest_is_read_back_as_it_was_written() -> None:
+    assert Manifest.decode(MANIFEST.encode()) == MANIFEST
+
+
+def test_a_processed_manifest_is_read_back_as_it_was_written() -> None:
+    assert Processed.decode(PROCESSED.encode()) == PROCESSED
+
+
+def test_equal_content_has_equal_bytes_whatever_the_order_of_keys() -> None:
+    assert canonical({"a": 1, "b": {"c": 2, "d": 3}}) == canonical({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+@pytest.mark.parametrize("kind", [Manifest, Processed])
+def test_another_format_version_is_refused(kind: type[Manifest] | type[Processed]) -> None:
+    later = replace(MANIFEST if kind is Manifest else PROCESSED, format=99)
+    with pytest.raises(ValueError, match="format 99, this version reads 1"):
+        kind.decode(later.encode())
+
+
+def test_names_of_objects_sort_as_their_sequence_numbers_do() -> None:
+    names = [paths.manifest(seq) for seq in (1, 2, 10, 99, 100, 10**19)]
+    assert names == sorted(names)
+
+
+def test_every_kind_of_object_has_a_place_of_its_own() -> None:
+    digest = "0123456789abcdef" * 4
+    places = [make("t", 1, digest) for make in (paths.star, paths.ledger, paths.snapshot, paths.quarantine)]
+    places += [paths.data("t", 1, "r", 0), paths.request("01H"), paths.manifest(1), paths.HEAD]
+    assert len({place.rsplit("/", 1)[0] for place in places if place != paths.HEAD}) == len(places) - 1
+    assert {place.split("/")[0] for place in places} - {"t"} == paths.RESERVED

@@ -1,0 +1,110 @@
+"""What is declared against what the catalogue shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from starlift.core.config import Limits, TableSpec
+from starlift.core.manifest import Column
+from starlift.core.source_check import SourceTable, check_table, choose_mode, fingerprint, unnamed_columns
+from starlift.errors import ConfigurationError, DriftError
+
+COLUMNS = (Column("id", "integer"), Column("name", "text"), Column("changed", "date"), Column("new", "text"))
+FOUND = SourceTable("item", "r", COLUMNS, frozenset({frozenset({"id"})}), (100,), 8192)
+SPEC = TableSpec("item", ("id",), ("name", "id"), cursor="changed")
+TAKEN = (Column("name", "text"), Column("id", "integer"))
+
+
+def without(name: str) -> SourceTable:
+    return replace(FOUND, columns=tuple(column for column in COLUMNS if column.name != name))
+
+
+def test_the_taken_columns_come_typed_in_the_declared_order() -> None:
+    assert check_table(SPEC, FOUND, None) == TAKEN == check_table(SPEC, FOUND, TAKEN)
+
+
+def test_a_column_neither_taken_nor_dropped_is_reported() -> None:
+    assert unnamed_columns(replace(SPEC, drop=("changed",)), FOUND) == ("new",)
+
+
+@pytest.mark.parametrize("found", [None, without("name"), without("changed")])
+def test_what_was_never_there_is_a_mistake_in_the_configuration(found: SourceTable | None) -> None:
+    with pytest.raises(ConfigurationError, match="is not in the source"):
+        check_table(SPEC, found, None)
+
+
+@pytest.mark.parametrize("found", [None, without("name")])
+def test_what_the_last_batch_read_and_is_gone_is_drift(found: SourceTable | None) -> None:
+    with pytest.raises(DriftError, match="though the last batch read it"):
+        check_table(SPEC, found, TAKEN)
+
+
+def test_a_column_of_another_type_than_the_last_batch_read_is_drift() -> None:
+    with pytest.raises(DriftError, match=r"item\.id was bigint and is now integer"):
+        check_table(SPEC, FOUND, (Column("name", "text"), Column("id", "bigint")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("v", "a view"), ("f", "a foreign table"), ("m", "a materialized")]
+)
+def test_what_has_no_transaction_ids_is_refused(kind: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"item is {name}"):
+        check_table(SPEC, replace(FOUND, kind=kind), None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "remedy"),
+    [
+        (frozenset[frozenset[str]](), r"ALTER TABLE item ADD PRIMARY KEY \(id\)"),
+        (frozenset({frozenset({"name", "id"})}), "declare one of: id, name"),
+    ],
+)
+def test_a_key_that_is_not_unique_and_not_null_is_refused_with_the_remedy(
+    keys: frozenset[frozenset[str]], remedy: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=remedy):
+        check_table(SPEC, replace(FOUND, unique_keys=keys), None)
+
+
+def test_a_cursor_that_is_no_time_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"item\.name is text, and a cursor is a date"):
+        check_table(replace(SPEC, cursor="name"), FOUND, None)
+
+
+LARGE = replace(FOUND, bytes=2 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("spec", "found", "sees_all", "mode"),
+    [
+        (SPEC, FOUND, True, "xid"),
+        (SPEC, LARGE, True, "timestamp"),
+        (SPEC, LARGE, False, "xid"),
+        (SPEC, replace(LARGE, kind="p"), True, "xid"),
+        (replace(SPEC, cursor=None), LARGE, True, "xid"),
+        (replace(SPEC, mode="xid"), LARGE, True, "xid"),
+        (replace(SPEC, mode="timestamp"), FOUND, True, "timestamp"),
+    ],
+)
+def test_auto_reads_by_xid_unless_the_table_is_large_and_the_cursor_sound(
+    spec: TableSpec, found: SourceTable, sees_all: bool, mode: str
+) -> None:
+    assert choose_mode(spec, found, sees_all, Limits()) == mode
+
+
+@pytest.mark.parametrize(
+    ("found", "sees_all", "message"),
+    [(FOUND, False, "GRANT pg_read_all_stats"), (replace(FOUND, kind="p"), True, "is partitioned")],
+)
+def test_timestamp_mode_is_refused_where_it_would_lose_rows(
+    found: SourceTable, sees_all: bool, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        choose_mode(replace(SPEC, mode="timestamp"), found, sees_all, Limits())
+
+
+def test_the_fingerprint_tells_names_types_and_order() -> None:
+    sets = [TAKEN, TAKEN[::-1], TAKEN[:1], (Column("name", "varchar"), Column("id", "integer"))]
+    assert len({fingerprint(columns) for columns in sets}) == len(sets)
