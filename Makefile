@@ -1,0 +1,47 @@
+# `make` lists the targets. Everything runs in .venv, made by the first target that needs it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One environment for everything, the tools of the checks included. Measured on two cores: 33 s and 660 MB;
+# without those tools 13 s and 470 MB. Twenty seconds, once, are not worth a second environment.
+SETUP := .venv/.setup
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: help setup demo demo-clean run-checks test format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: $(SETUP) ## Make .venv with starlift in it (Python 3.11 or newer; PYTHON=... chooses one)
+
+$(SETUP): requirements/dev.lock pyproject.toml scripts/make_venv.sh
+	@PYTHON="$(PYTHON)" scripts/make_venv.sh
+	@touch $@
+
+demo: setup ## The whole pipeline on this machine, with a PostgreSQL of its own; state in .demo/
+	@.venv/bin/starlift demo
+
+demo-clean: ## Stop the demo's PostgreSQL and remove .demo/
+	@if [ -d .demo ]; then $(MAKE) --no-print-directory setup && .venv/bin/starlift demo --clean; fi
+
+run-checks: setup ## Everything CI runs; ONLY=lint runs one section
+	@.venv/bin/python scripts/run_checks.py $(addprefix --only ,$(ONLY))
+
+test: setup ## The tests alone; ARGS='-k watermark' goes to pytest
+	@.venv/bin/python -m pytest $(ARGS)
+
+format: setup ## Format the code, and fix what lint can fix
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+lock: setup ## Make the locks anew (UPGRADE=--upgrade: with the newest versions)
+	@$(COMPILE) pyproject.toml --output-file requirements/runtime.lock >/dev/null
+	@$(COMPILE) requirements.txt --constraint requirements/runtime.lock \
+		--output-file requirements/dev.lock >/dev/null
+
+clean: ## Remove what the checks leave behind; .venv and .demo stay
+	@rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
