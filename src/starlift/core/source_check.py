@@ -104,7 +104,7 @@ def _check_cursor(spec: TableSpec, found: SourceTable) -> None:
 
 def unnamed_columns(spec: TableSpec, found: SourceTable) -> tuple[str, ...]:
     """Return the source's columns that the configuration neither takes nor drops."""
-    named = {*spec.columns, *spec.drop}
+    named = {*spec.columns, *spec.drop, spec.cursor}
     return tuple(column.name for column in found.columns if column.name not in named)
 
 

@@ -136,7 +136,7 @@ def predicate(read: Read, number: int) -> str:
         bound = f"(SELECT current_setting('starlift.w{number}')::{kind})"
         conditions.append(f"{cursor} >= {bound} OR {cursor} IS NULL")
     if read.new_relations:
-        oids = f"(SELECT current_setting('starlift.oids{number}')::oid[])"
+        oids = f"CAST((SELECT current_setting('starlift.oids{number}')) AS oid[])"
         conditions.append(f"t.tableoid = ANY ({oids})")
     return "(" + " OR ".join(conditions) + ")" if conditions else "true"
 
