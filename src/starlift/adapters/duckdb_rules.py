@@ -1,0 +1,163 @@
+"""What a model may not do, found in its syntax tree and in its bound plan before it sees a row.
+
+The tree shows what the author wrote: casts, functions, tables. The plan shows what DuckDB made of it:
+casts it put in by itself, and what the built-in macros and words such as CURRENT_DATE come down to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from starlift.core.models import Model
+from starlift.errors import ConfigurationError
+
+CAST_HINT = "use strict_date, strict_int or another macro of docs/models.md, then: starlift doctor"
+CLOCK_HINT = "take the value from a source column, or leave it to the warehouse, then: starlift doctor"
+ERROR_HINT = "use required(value, 'why not') or refuse(value, 'a known code'), then: starlift doctor"
+TABLE_HINT = "name the table under `-- from:` or `-- joins:` in the header, then: starlift doctor"
+READ_HINT = "take it out of the header, or LEFT JOIN it, then: starlift doctor"
+SYNTAX_HINT = "docs/models.md tells how to write one; mend it, then: starlift doctor"
+
+_UNEXACT = {"cast_to_type"}
+_CLOCK_FUNCTIONS = {"current_localtime", "current_localtimestamp"}
+_CLOCK_WORDS = {"current_catalog", "current_date", "current_schema", "current_time", "current_timestamp"}
+_CLOCK_WORDS |= {"localtime", "localtimestamp"}
+_ONE_ARGUMENT_IS_TODAY = "age"
+_WORD = re.compile(r"\w+")
+
+
+def wrong(model: Model, problem: str, hint: str, position: int | None = None) -> ConfigurationError:
+    """Return the error for a model, naming its file and, from the byte in its text, the line."""
+    text = model.sql.encode()
+    known = position is not None and position < len(text)
+    line = f", line {text.count(b'\n', 0, position) + 1}" if known else ""
+    return ConfigurationError(f"sql/models/{model.name}.sql{line}: {problem}", hint)
+
+
+def volatile_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Return the functions whose result does not depend on their arguments alone: those that DuckDB
+    declares so, those it forgets, and its built-in macros that use one of them or read its catalogue."""
+    functions = connection.sql(
+        "SELECT function_name, stability, macro_definition FROM duckdb_functions() WHERE internal"
+    ).fetchall()
+    found = {name for name, stability, _ in functions if stability not in (None, "CONSISTENT")}
+    found |= _CLOCK_FUNCTIONS | _CLOCK_WORDS
+    macros = [(name, set(_WORD.findall(text.lower()))) for name, _, text in functions if text]
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {name for name, words in macros if words & found or "select" in words}
+    return frozenset(found)
+
+
+def check_text(connection: duckdb.DuckDBPyConnection, model: Model, volatile: frozenset[str]) -> None:
+    """Raise ConfigurationError where the model's text is not one SELECT that keeps the rules."""
+    tree = _serialized(connection, "SELECT json_serialize_sql(?)", model)
+    if len(tree["statements"]) != 1:
+        raise wrong(model, "a model is exactly one SELECT", SYNTAX_HINT)
+    nodes = list(_nodes(tree))
+    for node in nodes:
+        _check_node(node, model, volatile)
+    _check_tables(nodes, model)
+
+
+def check_plan(connection: duckdb.DuckDBPyConnection, model: Model, volatile: frozenset[str]) -> None:
+    """Raise ConfigurationError where the plan reads text unchecked or depends on the clock or chance.
+
+    The model's tables must exist in the connection; they may be empty.
+    """
+    plan = _serialized(connection, "SELECT json_serialize_plan(?, optimize := false)", model)
+    for node in _nodes(plan):
+        if "qname" not in node:
+            continue
+        name, arguments = node["qname"]["path"][-1], node.get("arguments", [])
+        # `error` is how the strict macros refuse a row; a model's own use was found in its text
+        if name in volatile - {"error"} or (name == _ONE_ARGUMENT_IS_TODAY and len(arguments) == 1):
+            raise wrong(model, _not_of_the_row(name), CLOCK_HINT)
+        if node["type"] == "OPERATOR_CAST" and _reads_text(node):
+            target = node["return_type"]["id"]
+            raise wrong(model, f"text is read as {target} without a check", CAST_HINT)
+
+
+def _serialized(connection: duckdb.DuckDBPyConnection, query: str, model: Model) -> dict[str, Any]:
+    ((text,),) = connection.execute(query, [model.sql]).fetchall()
+    tree: dict[str, Any] = json.loads(text)
+    if tree["error"]:
+        position = int(tree["position"]) if "position" in tree else None
+        raise wrong(model, tree["error_message"].partition("\n")[0], SYNTAX_HINT, position)
+    return tree
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _nodes(part)
+
+
+def _check_node(node: dict[str, Any], model: Model, volatile: frozenset[str]) -> None:
+    position = node.get("query_location")
+    kind = node.get("class") or node.get("type")
+    if kind == "CAST" and not _is_null(node["child"]):
+        raise wrong(model, "a bare cast is not exact ('5.7' becomes 6)", CAST_HINT, position)
+    if node.get("type") == "OPERATOR_TRY":
+        raise wrong(model, "TRY hides the rows that should be refused", CAST_HINT, position)
+    if kind == "FUNCTION":
+        _check_function(node["function_name"].lower(), model, volatile, position)
+    if kind == "COLUMN_REF" and ".".join(node["column_names"]).lower() in _CLOCK_WORDS:
+        raise wrong(model, _not_of_the_row(node["column_names"][0]), CLOCK_HINT, position)
+    if kind in ("TABLE_FUNCTION", "SHOW_REF"):
+        problem = "a model reads the tables of its header and no table function"
+        raise wrong(model, problem, TABLE_HINT, position)
+    if node.get("sample"):
+        raise wrong(model, "a sample depends on chance", CLOCK_HINT, position)
+
+
+def _check_function(name: str, model: Model, volatile: frozenset[str], position: int | None) -> None:
+    if name in _UNEXACT:
+        raise wrong(model, f"{name} is a cast, which is not exact", CAST_HINT, position)
+    if name == "error":
+        raise wrong(model, "error() is called by the macros alone", ERROR_HINT, position)
+    if name in volatile:
+        raise wrong(model, _not_of_the_row(name), CLOCK_HINT, position)
+
+
+def _check_tables(nodes: list[dict[str, Any]], model: Model) -> None:
+    own = {entry["key"] for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
+    declared = {*model.tables, *model.references}
+    read = set()
+    for node in nodes:
+        if node.get("type") != "BASE_TABLE":
+            continue
+        name = ".".join(node["qualified_name"]["path"])
+        read.add(name)
+        if name not in declared | own:
+            raise wrong(model, f"reads {name}, not named in the header", TABLE_HINT, node["query_location"])
+    for name in sorted(declared - read):
+        raise wrong(model, f"the header names {name}, which the SELECT does not read", READ_HINT)
+
+
+def _is_null(node: dict[str, Any]) -> bool:
+    return bool(node["class"] == "CONSTANT" and node["literal"]["kind"] == "NULL_LITERAL")
+
+
+def _reads_text(cast: dict[str, Any]) -> bool:
+    """Whether a bound cast turns the text of rows into something else, and not by TRY_CAST."""
+    (child,) = cast["children"]
+    return (
+        cast["arguments"][0]["id"] == "VARCHAR"
+        and cast["return_type"]["id"] != "VARCHAR"
+        and child["expression_class"] != "BOUND_CONSTANT"
+        and not cast["function_data"]["try_cast"]
+    )
+
+
+def _not_of_the_row(function: str) -> str:
+    return f"{function} does not depend on the row alone, so a replay would differ"
