@@ -1,0 +1,164 @@
+"""Run every check, or one section of them. This is what `make run-checks` and CI run.
+
+    .venv/bin/python scripts/run_checks.py [--only SECTION]
+
+A section that fails does not stop the next; the failing ones are named at the end, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+
+VULNERABILITY_SERVICE = "https://pypi.org/pypi/pip/json"
+"""What pip-audit asks about each locked package, asked about one."""
+
+
+def run(*command: str | Path, folder: Path = ROOT) -> bool:
+    """Run a tool of the environment that this script runs in. Return whether it succeeded."""
+    words = [str(word) for word in command]
+    print("$", *words, flush=True)
+    ended = subprocess.run([BIN / words[0], *words[1:]], cwd=folder, check=False)
+    return ended.returncode == 0
+
+
+def check_format() -> bool:
+    return run("ruff", "format", "--check", ".")
+
+
+def check_lint() -> bool:
+    return run("ruff", "check", ".")
+
+
+def check_types() -> bool:
+    return run("mypy", "src", "tests", "scripts")
+
+
+def check_tests() -> bool:
+    """All tests with the branches they cover: all of the pure core, 95 % of everything."""
+    # a worker per core; each starts its own PostgreSQL, so more than four cost more than they save
+    workers = min(4, os.cpu_count() or 1)
+    passed = run("pytest", "-n", str(workers), "--cov", "--cov-report=")
+    core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
+    return run("coverage", "report", "--fail-under=95") and core and passed
+
+
+def check_docs() -> bool:
+    """The examples in docstrings do what they show. Links and commands in documents are tests."""
+    return run("pytest", "--doctest-modules", "src/starlift", "-p", "no:cacheprovider")
+
+
+def check_security() -> bool:
+    patterns = run("bandit", "--quiet", "--recursive", "src")
+    try:
+        urllib.request.urlopen(VULNERABILITY_SERVICE, timeout=20).close()
+    except (urllib.error.URLError, TimeoutError) as error:
+        print(f"skipped: pip-audit (its service cannot be reached: {error})")
+        return patterns
+    lock = ("--requirement", "requirements/dev.lock", "--require-hashes", "--disable-pip")
+    return run("pip-audit", *lock, "--strict", "--progress-spinner=off") and patterns
+
+
+def check_packaging() -> bool:
+    """The wheel, built offline, holds the package and sql/, and `starlift init` works from it alone."""
+    with TemporaryDirectory() as scratch:
+        clone, wheels, unpacked, project = (
+            Path(scratch, name) for name in ("clone", "wheels", "unpacked", "project")
+        )
+        # only what git tracks: a wheel built in place also takes what an older build left behind
+        copy_tracked(clone)
+        offline = ("--no-index", "--no-deps", "--no-build-isolation", "--quiet")
+        if not run("python", "-m", "pip", "wheel", *offline, "--wheel-dir", wheels, ".", folder=clone):
+            return False
+        with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+            wheel.extractall(unpacked)
+        project.mkdir()
+        init = (
+            f"import sys; sys.path.insert(0, {str(unpacked)!r});"
+            "from starlift.entrypoints.cli import main; sys.exit(main(['init']))"
+        )
+        return (
+            same_files("the wheel", files_below(unpacked / "starlift"), packaged())
+            and run("python", "-I", "-c", init, folder=project)
+            and same_files("starlift init", files_below(project), {".env", *tracked("sql")})
+        )
+
+
+def tracked(folder: str) -> set[str]:
+    """Return the files and links that git knows below a folder of the repository and that are there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", folder], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}
+
+
+def copy_tracked(target: Path) -> None:
+    for name in tracked("."):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+
+
+def packaged() -> set[str]:
+    """Return what the wheel's starlift/ must hold: the package's files, and sql/ as its `reference`."""
+    package = tracked("src/starlift") - {"src/starlift/reference"}  # the link to sql/
+    reference = {str(PurePosixPath("reference", *Path(name).parts[1:])) for name in tracked("sql")}
+    return reference | {str(PurePosixPath(name).relative_to("src/starlift")) for name in package}
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def same_files(where: str, found: set[str], expected: set[str]) -> bool:
+    if found == expected:
+        return True
+    print(f"{where} lacks {sorted(expected - found)}; not expected: {sorted(found - expected)}")
+    return False
+
+
+SECTIONS: dict[str, Callable[[], bool]] = {
+    "format": check_format,
+    "lint": check_lint,
+    "types": check_types,
+    "docs": check_docs,
+    "tests": check_tests,
+    "security": check_security,
+    "packaging": check_packaging,
+}
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description="Run the checks.")
+    options.add_argument("--only", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
+    only = options.parse_args().only
+    report: list[str] = []
+    failures: list[str] = []
+    for name, check in SECTIONS.items():
+        if only not in (None, name):
+            continue
+        print(f"\n== {name}", flush=True)
+        began = time.monotonic()
+        if not check():
+            failures.append(name)
+        verdict = "FAILED" if name in failures else "ok"
+        report.append(f"{verdict:6} {name:10} {time.monotonic() - began:6.1f} s")
+    print("", *report, sep="\n")
+    print(f"run-checks: failed: {', '.join(failures)}" if failures else "run-checks: all passed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
