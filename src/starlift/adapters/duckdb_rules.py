@@ -33,9 +33,10 @@ _WORD = re.compile(r"\w+")
 
 def wrong(model: Model, problem: str, hint: str, position: int | None = None) -> ConfigurationError:
     """Return the error for a model, naming its file and, from the byte in its text, the line."""
-    text = model.sql.encode()
-    known = position is not None and position < len(text)
-    line = f", line {text.count(b'\n', 0, position) + 1}" if known else ""
+    before = model.sql.encode()[:position]
+    known = position is not None and before != model.sql.encode()
+    lines = before.count(b"\n") + 1
+    line = f", line {lines}" if known else ""
     return ConfigurationError(f"sql/models/{model.name}.sql{line}: {problem}", hint)
 
 
