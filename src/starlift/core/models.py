@@ -17,7 +17,7 @@ table, in the order of that table's key. `joins` and `references` are lists and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -137,6 +137,27 @@ def used_macros(text: str, macros: Mapping[str, str]) -> frozenset[str]:
         found |= new
         pending += [macros[name] for name in new]
     return frozenset(found)
+
+
+def check_unchanged(models: Sequence[Model], before: Sequence[ModelRef]) -> None:
+    """Raise ConfigurationError unless the models are those that made the batches before.
+
+    Rows of an old and a new definition in one star could not be told apart.
+    """
+    old = {ref.name: ref.sha256 for ref in before}
+    new = {model.name: model.sha256 for model in models}
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    if not differing:
+        return
+    name = differing[0]
+    how = "is new" if name not in old else "is gone" if name not in new else "has changed"
+    others = f" (and {', '.join(differing[1:])})" if differing[1:] else ""
+    raise ConfigurationError(
+        f"model {name} {how}{others}: the star is still made by the old definition, and nothing more is "
+        "added to it until it is rebuilt",
+        "put the old definition back; or rebuild: set STARLIFT_PROCESSED to an empty folder and "
+        "STARLIFT_WAREHOUSE_URL to an empty database, then: starlift migrate && starlift run",
+    )
 
 
 def _header_lines(text: str) -> list[str]:

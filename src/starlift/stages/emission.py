@@ -1,0 +1,134 @@
+"""Makes star rows: runs the models of one driving table and holds them to the law of the star.
+
+The law: every driving row makes exactly one row of each star table its table drives, or is quarantined.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starlift.core.identity import key_text
+from starlift.core.models import Model
+from starlift.errors import ConfigurationError
+from starlift.ports import Engine, RowError
+from starlift.stages.source_rows import KEY
+
+_SHOWN = 5
+"""Keys that a message names."""
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What a driving table's rows became. star: rows by model, `_key` last, in the order of the typed key.
+    rejected: reason per key text of the rows that a model refused; they are in no star table."""
+
+    star: dict[str, pa.Table]
+    rejected: dict[str, str]
+
+
+def emit(
+    engine: Engine,
+    models: Sequence[Model],
+    driving: pa.Table,
+    key: Sequence[str],
+    joined: Mapping[str, pa.Table],
+) -> Emission:
+    """Run all models of one driving table over its rows.
+
+    driving: typed rows with their key text under `_key`. joined: typed rows of the tables they join.
+    Raises ConfigurationError, naming model and keys, where a model breaks the law.
+    """
+    rows = driving.sort_by([(name, "ascending") for name in key])
+    rejected: dict[str, str] = {}
+    star: dict[str, pa.Table] = {}
+    for model in models:
+        inputs = {name: _visible(joined[name]) for name in model.joins}
+
+        def run(part: pa.Table, model: Model = model, inputs: dict[str, pa.Table] = inputs) -> pa.Table:
+            return engine.run(model, {**inputs, model.driving: _visible(part)})
+
+        try:
+            made = run(rows)
+        except RowError:
+            refused = _refused(run, rows)
+            rejected |= {name: f"{model.name}: {reason}" for name, reason in refused.items()}
+            rows = _without(rows, refused)
+            made = _run_together(model, run, rows)
+        star[model.name] = _keyed(model, made, rows, key)
+    return Emission({name: _without(table, rejected) for name, table in star.items()}, rejected)
+
+
+def _visible(rows: pa.Table) -> pa.Table:
+    return rows.select([name for name in rows.column_names if not name.startswith("_")])
+
+
+def _refused(run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> dict[str, str]:
+    """Return the rows that fail, by halves, each with the reason of its own run."""
+    try:
+        run(rows)
+    except RowError as error:
+        if rows.num_rows == 1:
+            return {rows[KEY][0].as_py(): str(error)}
+    else:
+        return {}
+    middle = rows.num_rows // 2
+    return _refused(run, rows.slice(0, middle)) | _refused(run, rows.slice(middle))
+
+
+def _run_together(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> pa.Table:
+    try:
+        return run(rows)
+    except RowError as error:
+        raise ConfigurationError(
+            f"model {model.name} fails over rows together that it takes one by one: {error}",
+            "make each star row depend on its own driving row, then: starlift run",
+        ) from error
+
+
+def _without(rows: pa.Table, keys: Mapping[str, str]) -> pa.Table:
+    if not keys:
+        return rows
+    return rows.filter(pc.invert(pc.is_in(rows[KEY], pa.array(list(keys), pa.string()))))
+
+
+def _keyed(model: Model, star: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Give star rows their driving rows' key text. Both are in the order of the key, so they match by
+    position, or the model broke the law."""
+    if len(model.key) != len(key):
+        raise ConfigurationError(
+            f"model {model.name}: its key has {len(model.key)} columns, that of {model.driving} {len(key)}",
+            f"write `-- key:` with the columns for {', '.join(key)}, then: starlift run",
+        )
+    for own, driving in zip(model.key, key, strict=True):
+        if star.schema.field(own).type != rows.schema.field(driving).type:
+            raise ConfigurationError(
+                f"model {model.name}: its key column {own} is {star.schema.field(own).type}, "
+                f"{driving} of {model.driving} is {rows.schema.field(driving).type}",
+                f"select {driving} as it is for the key, then: starlift run",
+            )
+    made, expected = star.select(list(model.key)), rows.select(list(key)).rename_columns(list(model.key))
+    if not made.equals(expected):
+        raise _broken(model, made, expected)
+    return star.append_column(KEY, rows[KEY])
+
+
+def _broken(model: Model, made: pa.Table, expected: pa.Table) -> ConfigurationError:
+    got, wanted = _counted(made), _counted(expected)
+    faults = [
+        f"{word} {keys.total()} ({', '.join(sorted(keys)[:_SHOWN])}{', …' if len(keys) > _SHOWN else ''})"
+        for word, keys in (("drops", wanted - got), ("repeats or invents", got - wanted))
+        if keys
+    ]
+    return ConfigurationError(
+        f"model {model.name} does not make one row of each row of {model.driving}: it {' and '.join(faults)}",
+        "use LEFT JOIN on a unique key and no WHERE, then: starlift run",
+    )
+
+
+def _counted(keys: pa.Table) -> Counter[str]:
+    return Counter(key_text(str(value) for value in row.values()) for row in keys.to_pylist())

@@ -1,0 +1,68 @@
+"""The current rows of the tables that models join, kept in the processed lake from batch to batch.
+
+A snapshot has the table's typed rows with key text and source hash. `_stale` marks a row whose newest
+version could not be typed and stands in quarantine: it is still joined, as the last good version, but it
+makes no star row, for that would pass an old version off as live.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starlift.core.manifest import Manifest, Snapshot
+from starlift.errors import ConfigurationError
+from starlift.ports import Lake
+from starlift.stages.parquet_files import read_parquet
+from starlift.stages.source_rows import KEY, SourceRows, typed_schema
+
+STALE = "_stale"
+
+
+def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: Manifest) -> pa.Table:
+    """Return a table's rows after the batch before this one, empty where there is no snapshot yet.
+
+    Raises ConfigurationError where neither a snapshot nor the manifest knows the table.
+    """
+    if snapshot is not None:
+        return pa.concat_tables(read_parquet(lake, file) for file in snapshot.files)
+    if table not in manifest.schema:
+        raise ConfigurationError(
+            f"a model joins table {table}, which is not among the source tables that are taken",
+            f"add [tables.{table}] to sql/pipeline.toml, then: starlift run",
+        )
+    return typed_schema(manifest.schema[table]).append(pa.field(STALE, pa.bool_())).empty_table()
+
+
+def merge(old: pa.Table, rows: SourceRows, *, whole: bool) -> pa.Table:
+    """Return the snapshot after a batch, in the order of the key text.
+
+    whole: the batch has every row of the table, so one that it lacks is gone. Raises ConfigurationError
+    where the table's columns are other ones than before and the batch does not have it whole.
+    """
+    new = _marked(rows.typed, stale=False)
+    if old.schema != new.schema:
+        if not whole:
+            raise ConfigurationError(
+                f"table {rows.table}: its columns are not those of its snapshot, and this batch has only a "
+                "part of its rows",
+                "rebuild: set STARLIFT_PROCESSED to an empty folder and STARLIFT_WAREHOUSE_URL to an empty "
+                "database, then: starlift migrate && starlift run",
+            )
+        old = new.schema.empty_table()
+    refused = pa.array(list(rows.rejected), pa.string())
+    kept = old.filter(pc.is_in(old[KEY], refused))
+    others = old.filter(pc.invert(pc.is_in(old[KEY], rows.texts[KEY].combine_chunks())))
+    parts = [new, _marked(kept.drop_columns([STALE]), stale=True)]
+    if not whole:
+        parts.append(others)
+    return pa.concat_tables(parts).sort_by(KEY)
+
+
+def makes_rows(snapshot: pa.Table) -> pa.Table:
+    """Return the rows of a snapshot that make star rows: all but the stale ones."""
+    return snapshot.filter(pc.invert(snapshot[STALE])).drop_columns([STALE])
+
+
+def _marked(rows: pa.Table, *, stale: bool) -> pa.Table:
+    return rows.append_column(STALE, pa.array([stale] * rows.num_rows, pa.bool_()))

@@ -1,0 +1,99 @@
+"""Transform: make star rows of every batch that extract committed, in order, exactly once each.
+
+The processed manifest is the commit and the state. What is pending is whatever the ingestion lake has
+after the processed lake's head; events only say that it is time to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlift.core.manifest import Counts, Kind, Manifest, Processed, sha256
+from starlift.core.models import Model, check_unchanged
+from starlift.errors import HeldError
+from starlift.ports import Engine, Lake
+from starlift.stages import log
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """One batch that transform committed.
+
+    counts: source rows by table, read = shipped + rejected. quarantined: rows put into quarantine, with
+    those that were made again because a joined row changed. star: rows made by star table.
+    """
+
+    seq: int
+    kind: Kind
+    counts: dict[str, Counts]
+    quarantined: int
+    star: dict[str, int]
+
+
+def transform(
+    ingestion: Lake, processed: Lake, models: Sequence[Model], engine: Engine, code_version: str
+) -> list[Transformed]:
+    """Transform the pending batches and return them, oldest first; an empty list where there is none.
+
+    Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
+    not those of the batches before (nothing is written) or break the star's law (that batch is not
+    committed); HeldError where the lakes do not belong together or a file is damaged; LostRace where
+    another version of the code committed a batch first.
+    """
+    ordered = sorted(models, key=lambda model: model.name)
+    seq, stored = log.head(processed)
+    if stored is not None:
+        before = Processed.decode(stored)
+        check_unchanged(ordered, before.models)
+        _check_origin(ingestion, processed, before)
+    done = []
+    for number, landed in log.following(ingestion, seq):
+        made, batch = _process((ingestion, processed), landed, stored, ordered, engine, code_version)
+        stored = made.encode()
+        log.commit(processed, number, stored)
+        done.append(batch)
+    return done
+
+
+def _process(
+    lakes: tuple[Lake, Lake],
+    landed: bytes,
+    stored: bytes | None,
+    models: Sequence[Model],
+    engine: Engine,
+    code_version: str,
+) -> tuple[Processed, Transformed]:
+    from starlift.stages.star_batch import make_batch  # loads Arrow: half a second when nothing is pending
+
+    manifest = Manifest.decode(landed)
+    previous = Processed.decode(stored) if stored else None
+    parts = make_batch(lakes, manifest, previous, models, engine)
+    made = Processed(
+        source=manifest.source,
+        seq=manifest.seq,
+        kind=manifest.kind,
+        code_version=code_version,
+        previous_sha256=sha256(stored) if stored else None,
+        ingestion_sha256=sha256(landed),
+        complete_to=manifest.complete_to,
+        models=tuple(model.ref for model in models),
+        snapshots=parts.snapshots,
+        fingerprints=manifest.fingerprints,
+        star=parts.star,
+        ledger=parts.ledger,
+        quarantine=parts.quarantine,
+        counts=parts.counts,
+    )
+    star: dict[str, int] = {}
+    for file in parts.star:
+        star[file.table] = star.get(file.table, 0) + file.rows
+    return made, Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
+
+
+def _check_origin(ingestion: Lake, processed: Lake, before: Processed) -> None:
+    if sha256(log.read(ingestion, before.seq)) != before.ingestion_sha256:
+        raise HeldError(
+            f"batch {before.seq} of the lake {processed.root} was not made of that of {ingestion.root}",
+            "set STARLIFT_INGESTION and STARLIFT_PROCESSED to lakes of one pipeline, then: starlift run",
+        )
