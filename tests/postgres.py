@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import subprocess
+import subprocess  # nosec B404
 import sys
 import tempfile
 from collections.abc import Callable, Iterator

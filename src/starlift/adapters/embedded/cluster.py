@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlift.adapters.embedded.account import Account, account_for, can, give, run_as
@@ -32,7 +34,7 @@ def create(folder: Path, password: str, durable: bool) -> Path:
     `folder`. Data that an interrupted start left whole are kept.
     """
     account = account_for(folder / INSIDE / "data")
-    around = _reachable(folder, account)
+    around = reachable(folder, account, _outside())
     if not (around / "data").exists():
         _initdb(around, account, password, durable)
     return around
@@ -44,7 +46,9 @@ def delete(around: Path) -> None:
         shutil.rmtree(around, ignore_errors=not around.exists())
 
 
-def _reachable(folder: Path, account: Account | None) -> Path:
+def reachable(folder: Path, account: Account | None, outside: Sequence[str] = ()) -> Path:
+    """Make and return a folder that belongs to the account: in `folder`, or else in the first of
+    `outside` that it can enter. Raises ConfigurationError where there is none."""
     inside = folder / INSIDE
     inside.mkdir(mode=0o700, exist_ok=True)
     if account is None:
@@ -53,16 +57,20 @@ def _reachable(folder: Path, account: Account | None) -> Path:
     if can(account, "w", inside):
         return inside
     inside.rmdir()
-    # /var/tmp first: it is meant to survive a reboot
-    for parent in ("/var/tmp", tempfile.gettempdir()):  # noqa: S108 # nosec B108
+    for parent in outside:
         if can(account, "x", Path(parent)):
-            outside = Path(tempfile.mkdtemp(prefix=_OUTSIDE, dir=parent))
-            give(outside, account)
-            return outside
+            made = Path(tempfile.mkdtemp(prefix=_OUTSIDE, dir=parent))
+            give(made, account)
+            return made
     raise ConfigurationError(
-        f"PostgreSQL runs as uid {account.uid}, which can reach neither {folder} nor /var/tmp",
-        "chmod a+x the folders above it, or name another temporary folder: TMPDIR=/tmp starlift demo",
+        f"PostgreSQL runs as uid {account.uid}, which can reach neither {folder} nor any of {list(outside)}",
+        f"let it pass through the folders above: chmod a+x {shlex.quote(str(folder.parent))}",
     )
+
+
+def _outside() -> tuple[str, ...]:
+    """Temporary folders, first the one that is meant to survive a reboot."""
+    return ("/var/tmp", tempfile.gettempdir())  # noqa: S108 # nosec B108
 
 
 def _initdb(around: Path, account: Account | None, password: str, durable: bool) -> None:

@@ -57,14 +57,21 @@ def _pid(lines: list[str]) -> int | None:
 
 def _was_started_on(pid: int, data: Path) -> bool:
     """By the process's command line, which a zombie has no more."""
-    if Path("/proc/self/cmdline").exists():
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return str(data) in line.split("\0")
+    return (_in_proc if Path("/proc/self/cmdline").exists() else in_ps)(pid, data)
+
+
+def _in_proc(pid: int, data: Path) -> bool:
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return str(data) in line.split("\0")
+
+
+def in_ps(pid: int, data: Path) -> bool:
+    """Tell the same where there is no /proc (macOS)."""
     # a fixed command, and the pid is a number
     listed = subprocess.run(  # nosec B603 B607
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return f"-D {data} " in listed.stdout
+    return f" {data} " in f"{listed.stdout.strip()} "

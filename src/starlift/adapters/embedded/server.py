@@ -22,9 +22,6 @@ from starlift.errors import ConfigurationError, UnavailableError
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
-TIMEOUT = 60.0
-"""Seconds allowed to a start (crash recovery included) and to a stop."""
-
 _PASSING = ("shared memory block", "lock file")
 """Words of a failed start that time heals: children of a killed server that have not left yet."""
 
@@ -49,8 +46,12 @@ class EmbeddedServer:
     the system's temporary folder and `folder` points there.
     """
 
-    def __init__(self, folder: Path | str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, settings: Mapping[str, str] | None = None, patience: float = 60.0
+    ) -> None:
+        """`patience`: seconds allowed to a start, crash recovery included, and to a stop."""
         self.folder = Path(folder).resolve()
+        self._patience = patience
         self._settings = dict(settings or {})
 
     @property
@@ -105,12 +106,12 @@ class EmbeddedServer:
         self.stop()
         with self._translated():
             place = self._place()
-            for made in (self._cluster(place) if place else None, self.folder / cluster.INSIDE):
-                if made is not None:
-                    cluster.delete(made)
+            if place is None and not self._password_file.exists():
+                return
+            cluster.delete(self._cluster(place) if place else self.folder / cluster.INSIDE)
             for name in ("server.json", "password", "lock"):
                 (self.folder / name).unlink(missing_ok=True)
-            if self.folder.is_dir() and not any(self.folder.iterdir()):
+            if not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
     # -- the folder ------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ class EmbeddedServer:
     # -- the server ------------------------------------------------------------------------------
 
     def _launch(self, place: _Place) -> None:
-        data, deadline = self._data(place), time.monotonic() + TIMEOUT
+        data, deadline = self._data(place), time.monotonic() + self._patience
         if not data.is_dir():
             raise ConfigurationError(
                 f"the data of the server in {self.folder} are gone: no {data}",
@@ -210,11 +211,15 @@ class EmbeddedServer:
         pg_ctl = str(programs(account, self._cluster(place)) / "pg_ctl")
         # pg_ctl, not postgres itself: it puts the server in a session of its own and waits for it
         command = [pg_ctl, "start", "-D", str(data), "-l", str(log), "-o", self._options(place.port)]
-        done = run_as(account, [*command, "-w", "-t", str(int(TIMEOUT))], timeout=2 * TIMEOUT)
+        done = run_as(account, [*command, *self._waiting], timeout=2 * self._patience + 10)
         if done.returncode == 0:
             return ""
         written = log.read_bytes()[before:].decode(errors="replace") if log.exists() else ""
         return written or done.stderr or done.stdout
+
+    @property
+    def _waiting(self) -> list[str]:
+        return ["-w", "-t", str(max(1, round(self._patience)))]
 
     def _options(self, port: int) -> str:
         fixed = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
@@ -226,8 +231,8 @@ class EmbeddedServer:
             return
         account = account_for(data)
         pg_ctl = str(programs(account, data.parent) / "pg_ctl")
-        command = [pg_ctl, "stop", "-D", str(data), "-m", "fast", "-w", "-t", str(int(TIMEOUT))]
-        done = run_as(account, command, timeout=2 * TIMEOUT)
+        command = [pg_ctl, "stop", "-D", str(data), "-m", "fast", *self._waiting]
+        done = run_as(account, command, timeout=2 * self._patience + 10)
         if done.returncode != 0 and postmaster.find(data) is not None:
             place = self._started_before()
             raise self._refused("stop", place, done.stderr or done.stdout)
