@@ -35,7 +35,7 @@ explain() {
     echo "or name one: make setup PYTHON=/path/to/python3.12"
 }
 
-if ! .venv/bin/python -c "$fits" >/dev/null 2>&1; then
+if ! .venv/bin/python -c "import pip; $fits" >/dev/null 2>&1; then
     python=$(find_python) || { explain >&2; exit 1; }
     echo "Making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
@@ -45,7 +45,7 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 
 # Wheels only: building a source distribution would download build tools that no hash covers. Bytecode is
 # left to the first import: compiling everything takes as long as installing it, and most is never imported.
-echo "Installing the locked requirements (210 MB, about half a minute)"
+echo "Installing the locked requirements (the first time 210 MB, half a minute)"
 pip install --require-hashes --only-binary :all: --no-compile -r requirements/dev.lock
 # starlift itself, in place. setuptools came with the lock, so nothing more is downloaded.
 pip install --no-deps --no-build-isolation --editable .
