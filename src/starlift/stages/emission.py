@@ -14,9 +14,13 @@ import pyarrow.compute as pc
 
 from starlift.core.identity import key_text
 from starlift.core.models import Model
-from starlift.errors import ConfigurationError
+from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Engine, RowError
 from starlift.stages.source_rows import KEY
+
+MOST_REFUSED = 10_000
+"""Rows of one table that a model may refuse in one batch. More are no odd rows but a wrong model, or a
+source that has changed; each also costs some twenty small runs to find."""
 
 _SHOWN = 5
 """Keys that a message names."""
@@ -41,7 +45,8 @@ def emit(
     """Run all models of one driving table over its rows.
 
     driving: typed rows with their key text under `_key`. joined: typed rows of the tables they join.
-    Raises ConfigurationError, naming model and keys, where a model breaks the law.
+    Raises ConfigurationError, naming model and keys, where a model breaks the law; HeldError where it
+    refuses more than MOST_REFUSED rows.
     """
     rows = driving.sort_by([(name, "ascending") for name in key])
     rejected: dict[str, str] = {}
@@ -55,7 +60,7 @@ def emit(
         try:
             made = run(rows)
         except RowError:
-            refused = _refused(run, rows)
+            refused = _refused(model, run, rows)
             rejected |= {name: f"{model.name}: {reason}" for name, reason in refused.items()}
             rows = _without(rows, refused)
             made = _run_together(model, run, rows)
@@ -67,17 +72,46 @@ def _visible(rows: pa.Table) -> pa.Table:
     return rows.select([name for name in rows.column_names if not name.startswith("_")])
 
 
-def _refused(run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> dict[str, str]:
-    """Return the rows that fail, by halves, each with the reason of its own run."""
+def _refused(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> dict[str, str]:
+    """Return the rows that fail, each with the reason of its own run; `rows` together are known to fail.
+
+    Finds them by halves: where the first half does not fail, the second must.
+    """
+    refused: dict[str, str] = {}
+    failing = [rows]
+    while failing:
+        part = failing.pop()
+        if part.num_rows == 1:
+            reason = _failure(run, part)
+            if reason is not None:
+                refused[part[KEY][0].as_py()] = reason
+        else:
+            middle = part.num_rows // 2
+            first, second = part.slice(0, middle), part.slice(middle)
+            first_fails = _failure(run, first) is not None
+            if not first_fails or _failure(run, second) is not None:
+                failing.append(second)
+            if first_fails:
+                failing.append(first)
+        if len(refused) > MOST_REFUSED:
+            raise _too_many(model, refused)
+    return refused
+
+
+def _failure(run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> str | None:
     try:
         run(rows)
     except RowError as error:
-        if rows.num_rows == 1:
-            return {rows[KEY][0].as_py(): str(error)}
-    else:
-        return {}
-    middle = rows.num_rows // 2
-    return _refused(run, rows.slice(0, middle)) | _refused(run, rows.slice(middle))
+        return str(error)
+    return None
+
+
+def _too_many(model: Model, refused: Mapping[str, str]) -> HeldError:
+    key, reason = next(iter(refused.items()))
+    return HeldError(
+        f"model {model.name} refuses more than {MOST_REFUSED} rows of a batch; the first is {key}: {reason}",
+        f"correct the source or sql/models/{model.name}.sql, then: starlift run",
+    )
 
 
 def _run_together(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> pa.Table:

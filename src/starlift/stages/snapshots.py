@@ -24,7 +24,7 @@ def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: M
 
     Raises ConfigurationError where neither a snapshot nor the manifest knows the table.
     """
-    if snapshot is not None:
+    if snapshot is not None and snapshot.files:
         return pa.concat_tables(read_parquet(lake, file) for file in snapshot.files)
     if table not in manifest.schema:
         raise ConfigurationError(
@@ -50,12 +50,11 @@ def merge(old: pa.Table, rows: SourceRows, *, whole: bool) -> pa.Table:
                 "database, then: starlift migrate && starlift run",
             )
         old = new.schema.empty_table()
-    refused = pa.array(list(rows.rejected), pa.string())
-    kept = old.filter(pc.is_in(old[KEY], refused))
-    others = old.filter(pc.invert(pc.is_in(old[KEY], rows.texts[KEY].combine_chunks())))
+    kept = old.filter(pc.is_in(old[KEY], rows.refused[KEY].combine_chunks()))
     parts = [new, _marked(kept.drop_columns([STALE]), stale=True)]
     if not whole:
-        parts.append(others)
+        brought = rows.identities[KEY].combine_chunks()
+        parts.append(old.filter(pc.invert(pc.is_in(old[KEY], brought))))
     return pa.concat_tables(parts).sort_by(KEY)
 
 

@@ -33,16 +33,19 @@ _NEEDS_QUOTES = r'^$|["\\(), \t\n\v\f\r]'
 class SourceRows:
     """The rows of one source table in one batch.
 
-    texts: every row, its columns as PostgreSQL printed them, then key text and source hash. typed: the
-    accepted ones, typed, in the same layout. rejected: reason per key text of the others.
+    typed: the accepted ones, their columns typed, then key text and source hash. refused: the others,
+    their columns as the text PostgreSQL printed, in the same layout. reasons: why, per key text.
     """
 
     table: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    texts: pa.Table
     typed: pa.Table
-    rejected: dict[str, str]
+    refused: pa.Table
+    reasons: dict[str, str]
+
+    @property
+    def identities(self) -> pa.Table:
+        """Key text and source hash of every row."""
+        return pa.concat_tables([self.typed.select([KEY, HASH]), self.refused.select([KEY, HASH])])
 
 
 def read_rows(lake: Lake, manifest: Manifest, table: str) -> SourceRows:
@@ -51,24 +54,23 @@ def read_rows(lake: Lake, manifest: Manifest, table: str) -> SourceRows:
     Raises HeldError where a file is not what the manifest says it is, ConfigurationError where two rows
     have one key.
     """
-    columns, key = manifest.schema[table], manifest.keys[table]
+    columns = manifest.schema[table]
     files = [file for file in manifest.files if file.table == table]
     texts = pa.concat_tables(
         [_lines_schema(columns).empty_table(), *(_read(lake, f, columns) for f in files)]
     )
-    hashes = texts[HASH].cast(pa.int64())
-    texts = texts.drop_columns([HASH])
-    keys = key_texts([texts[name] for name in key])
+    keys = key_texts([texts[name] for name in manifest.keys[table]])
     _check_keys(table, keys)
+    hashes = texts[HASH].cast(pa.int64())
+    texts = _identified(texts.drop_columns([HASH]), keys, hashes)
     typed, reasons = type_rows(texts, columns)
-    accepted = pa.array([True] * texts.num_rows, pa.bool_()) if not reasons else _except(texts, reasons)
+    typed = _identified(typed, keys, hashes)
+    positions = pa.array(list(reasons), pa.int64())
+    if reasons:
+        typed = typed.filter(pc.invert(pc.is_in(pa.array(range(typed.num_rows)), positions)))
+    refused = texts.take(positions)
     return SourceRows(
-        table=table,
-        columns=columns,
-        key=key,
-        texts=_identified(texts, keys, hashes),
-        typed=_identified(typed, keys, hashes).filter(accepted),
-        rejected={keys[position].as_py(): reason for position, reason in reasons.items()},
+        table, typed, refused, dict(zip(refused[KEY].to_pylist(), reasons.values(), strict=True))
     )
 
 
@@ -138,13 +140,6 @@ def _check_keys(table: str, keys: Any) -> None:
             f"table {table}: {len(twice)} keys name more than one row of a snapshot, first {twice[0]}",
             f"choose a unique key under [tables.{table}] in sql/pipeline.toml, then: starlift run",
         )
-
-
-def _except(texts: pa.Table, reasons: dict[int, str]) -> Any:
-    mask = [True] * texts.num_rows
-    for position in reasons:
-        mask[position] = False
-    return pa.array(mask)
 
 
 def _identified(rows: pa.Table, keys: Any, hashes: Any) -> pa.Table:

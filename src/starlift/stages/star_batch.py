@@ -49,6 +49,10 @@ class _Batch:
     rows: dict[str, SourceRows] = field(default_factory=dict)
     current: dict[str, pa.Table] = field(default_factory=dict)
 
+    def read(self, table: str) -> None:
+        """Take in the rows that the batch brings of a table, none where it names no file of it."""
+        self.rows[table] = read_rows(self.ingestion, self.manifest, table)
+
     def snapshot(self, table: str) -> pa.Table:
         """The table's current rows, this batch's among them once they are merged."""
         if table not in self.current:
@@ -74,10 +78,12 @@ def make_batch(
     whole = {table for table, passes in manifest.passes.items() if "whole" in passes.split("+")}
     named = {file.table for file in manifest.files}
     for table in sorted(named | (kept & whole & manifest.schema.keys())):
-        batch.rows[table] = read_rows(lakes[0], manifest, table)
+        batch.read(table)
     changed = {table for table in sorted(kept & batch.rows.keys()) if _merge(batch, table, table in whole)}
     arrived = [table for table, rows in batch.rows.items() if rows.typed.num_rows]
     plan = scopes(models, arrived, changed)
+    for table in plan.keys() - batch.rows.keys():
+        batch.read(table)
     emissions = {table: _emit(batch, table, scope, models, engine) for table, scope in plan.items()}
     return _write(batch, emissions, changed)
 
@@ -113,75 +119,57 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
     for table in sorted(changed):
         files = write_parquet(lake, paths.snapshot, table, seq, batch.current[table])
         batch.snapshots[table] = Snapshot(seq, files)
-    for table in sorted(batch.rows.keys() | made.keys()):
-        rows, emitted = batch.rows.get(table), made.get(table)
-        reasons = {**(rows.rejected if rows else {}), **(emitted.emission.rejected if emitted else {})}
-        for name, star_rows in sorted(emitted.emission.star.items()) if emitted else ():
-            star += write_parquet(lake, paths.star, name, seq, star_rows)
-        entries = _ledger(rows, emitted, reasons)
-        ledger += write_parquet(lake, paths.ledger, table, seq, entries)
-        lines = _refused(batch.manifest, table, rows, emitted, reasons)
-        quarantine += write_lines(lake, paths.quarantine, table, seq, lines)
-        counts[table] = _counts(rows, reasons)
+    for table in sorted(batch.rows):
+        outcome = _outcome(batch, table, made.get(table))
+        for name, rows in sorted(outcome.star.items()):
+            star += write_parquet(lake, paths.star, name, seq, rows)
+        ledger += write_parquet(lake, paths.ledger, table, seq, outcome.ledger)
+        quarantine += write_lines(lake, paths.quarantine, table, seq, outcome.quarantine)
+        counts[table] = outcome.counts
     quarantined = sum(file.rows for file in quarantine)
     return Parts(tuple(star), tuple(ledger), tuple(quarantine), batch.snapshots, counts, quarantined)
 
 
-def _processed_rows(rows: SourceRows | None, made: _Made | None) -> pa.Table:
-    """Key text and hash of every row the batch brought or made again."""
-    parts = [rows.texts.select([KEY, HASH])] if rows else []
-    if made:
-        parts.append(_others(made.driving, rows).select([KEY, HASH]))
-    return pa.concat_tables(parts).sort_by(KEY)
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one source table's rows."""
+
+    star: dict[str, pa.Table]
+    ledger: pa.Table
+    quarantine: list[dict[str, Any]]
+    counts: Counts
 
 
-def _others(driving: pa.Table, rows: SourceRows | None) -> pa.Table:
-    """The driving rows that the batch did not bring itself."""
-    if rows is None:
-        return driving
-    return driving.filter(pc.invert(pc.is_in(driving[KEY], rows.texts[KEY].combine_chunks())))
+def _outcome(batch: _Batch, table: str, made: _Made | None) -> _Outcome:
+    rows = batch.rows[table]
+    driving = made.driving if made else rows.typed
+    emission = made.emission if made else Emission({}, {})
+    reasons = {**rows.reasons, **emission.rejected}
+    brought = rows.identities
+    again = driving.filter(pc.invert(pc.is_in(driving[KEY], brought[KEY].combine_chunks())))
+    refused = pa.array(list(reasons), pa.string())
+    rejected = pc.sum(pc.is_in(brought[KEY], refused)).as_py() or 0
+    columns = batch.manifest.schema[table]
+    unmodelled = driving.filter(pc.is_in(driving[KEY], refused))
+    unmodelled_texts = text_rows(unmodelled, columns).append_column(KEY, unmodelled[KEY])
+    whole = pa.concat_tables([rows.refused.drop_columns([HASH]), unmodelled_texts])
+    return _Outcome(
+        star=emission.star,
+        ledger=_ledger(pa.concat_tables([brought, again.select([KEY, HASH])]), refused),
+        quarantine=[
+            _entry(table, batch.manifest.seq, row, reasons) for row in whole.sort_by(KEY).to_pylist()
+        ],
+        counts=Counts(brought.num_rows, brought.num_rows - rejected, rejected),
+    )
 
 
-def _ledger(rows: SourceRows | None, made: _Made | None, reasons: Mapping[str, str]) -> pa.Table:
-    entries = _processed_rows(rows, made)
-    refused = pc.is_in(entries[KEY], pa.array(list(reasons), pa.string()))
-    state = pc.if_else(refused, "quarantined", "live")
+def _ledger(identities: pa.Table, refused: Any) -> pa.Table:
+    entries = identities.sort_by(KEY)
+    state = pc.if_else(pc.is_in(entries[KEY], refused), "quarantined", "live")
     return pa.table({"key": entries[KEY], "source_hash": entries[HASH], "state": state})
 
 
-def _refused(
-    manifest: Manifest,
-    table: str,
-    rows: SourceRows | None,
-    made: _Made | None,
-    reasons: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """Quarantine entries in the order of the key text, each with the whole row as the source printed it."""
-    if not reasons:
-        return []
-    keys = pa.array(list(reasons), pa.string())
-    whole = [rows.texts.filter(pc.is_in(rows.texts[KEY], keys)).drop_columns([HASH])] if rows else []
-    if made:
-        again = _others(made.driving, rows)
-        again = again.filter(pc.is_in(again[KEY], keys))
-        whole.append(text_rows(again, manifest.schema[table]).append_column(KEY, again[KEY]))
-    found = pa.concat_tables(whole).sort_by(KEY).to_pylist()
-    return [
-        {
-            "table": table,
-            "key": row[KEY],
-            "seq": manifest.seq,
-            "stage": STAGE,
-            "reason": reasons[row[KEY]],
-            "row": {name: value for name, value in row.items() if name != KEY},
-        }
-        for row in found
-    ]
-
-
-def _counts(rows: SourceRows | None, reasons: Mapping[str, str]) -> Counts:
-    if rows is None:
-        return Counts()
-    refused = pa.array(list(reasons), pa.string())
-    rejected = int(pc.sum(pc.is_in(rows.texts[KEY], refused)).as_py() or 0)
-    return Counts(rows.texts.num_rows, rows.texts.num_rows - rejected, rejected)
+def _entry(table: str, seq: int, row: dict[str, Any], reasons: Mapping[str, str]) -> dict[str, Any]:
+    """A quarantine entry: the whole row, as the source printed it, with stage and reason."""
+    key = row.pop(KEY)
+    return {"table": table, "key": key, "seq": seq, "stage": STAGE, "reason": reasons[key], "row": row}
