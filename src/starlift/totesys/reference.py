@@ -107,8 +107,9 @@ def _staff(rng: random.Random) -> list[Row]:
 
 
 def _plain(name: str) -> str:
-    """Return a name's bare letters, as in an e-mail address."""
-    return "".join(letter for letter in unicodedata.normalize("NFKD", name).lower() if "a" <= letter <= "z")
+    """Return a name's letters without accents; Totesys leaves the apostrophe in an e-mail address."""
+    letters = unicodedata.normalize("NFKD", name).lower()
+    return "".join(letter for letter in letters if "a" <= letter <= "z" or letter == "'")
 
 
 def _counterparties(rng: random.Random) -> list[Row]:
