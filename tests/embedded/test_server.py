@@ -238,3 +238,25 @@ def test_a_server_that_does_not_stop_in_time_is_an_error(server: EmbeddedServer)
     finally:
         os.kill(frozen, signal.SIGCONT)
     server.stop()
+
+
+_TEST_RUN = """
+from tests.postgres import server_of_this_process
+with server_of_this_process() as server:
+    print(server.folder, server.port, flush=True)
+    input()
+"""
+
+
+def test_a_test_run_that_is_killed_leaves_no_server_and_no_folder() -> None:
+    command, root = [sys.executable, "-c", _TEST_RUN], Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as run:
+        assert run.stdout is not None
+        folder, port = run.stdout.readline().split()
+        run.kill()
+    deadline = time.monotonic() + 30
+    while Path(folder).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(folder).exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5)
