@@ -57,13 +57,14 @@ def read(folder: Path) -> Settings:
     """
     file = folder / ".env"
     if file.is_file():
-        for name, value in _dotenv(file).items():
+        for name, value in read_file(file).items():
             os.environ.setdefault(name, value)
     found = {name: value for name, value in os.environ.items() if name.startswith("STARLIFT_")}
     return Settings(found, "the environment and .env" if file.is_file() else "the environment")
 
 
-def _dotenv(file: Path) -> dict[str, str]:
+def read_file(file: Path) -> dict[str, str]:
+    """Return what a `.env` says. Raises ConfigurationError, with the line, where it is half written."""
     from dotenv.parser import parse_stream
 
     values: dict[str, str] = {}

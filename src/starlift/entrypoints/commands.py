@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 import signal
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlift.bootstrap import Pipeline
-from starlift.entrypoints.answers import table
+from starlift.entrypoints import local
+from starlift.entrypoints.moved import moved_text
 from starlift.errors import ConfigurationError, StarliftError, worst
-from starlift.stages.cycle import Cycle, Stages, run_cycle
-from starlift.stages.extract import Extracted, Run
-
-if TYPE_CHECKING:
-    from starlift.ports import Loaded
-    from starlift.stages.transform import Transformed
-
-_logger = logging.getLogger("starlift")
+from starlift.stages.cycle import Cycle
 
 
 @dataclass(frozen=True)
@@ -87,75 +78,30 @@ def migrate(call: Call) -> Answer:
 
 def extract(call: Call) -> Answer:
     """Poll the source once."""
-    run = _new_run(call)
-    extracted = _extract(call, run)
+    run = local.new_run(call.pipeline, call.progress)
+    extracted = local.extract(call.pipeline, run)
     document = Cycle(run.run_id, extracted=extracted).document()
     document["outcome"] = "extracted" if extracted.kind else "nothing"
-    return Answer(document, _moved(document))
+    return Answer(document, moved_text(document))
 
 
 def transform(call: Call) -> Answer:
     """Transform every pending batch."""
-    cycle = Cycle(_new_run(call).run_id, transformed=_transform(call))
-    return _cycle_answer(cycle, call)
+    run_id = local.new_run(call.pipeline, call.progress).run_id
+    return _cycle_answer(Cycle(run_id, transformed=local.transform(call.pipeline)), call)
 
 
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
-    cycle = Cycle(_new_run(call).run_id, loaded=_load(call))
-    return _cycle_answer(cycle, call)
+    run_id = local.new_run(call.pipeline, call.progress).run_id
+    return _cycle_answer(Cycle(run_id, loaded=local.load(call.pipeline)), call)
 
 
 def run(call: Call) -> Answer:
     """Run one cycle, or one every interval until SIGTERM."""
     if call.arguments.every is None:
-        return _cycle_answer(_cycle(call), call)
+        return _cycle_answer(local.cycle(call.pipeline, call.progress), call)
     return _run_every(call)
-
-
-def _cycle(call: Call) -> Cycle:
-    run = _new_run(call)
-    stages = Stages(lambda: _extract(call, run), lambda: _transform(call), lambda: _load(call))
-    return run_cycle(run.run_id, stages)
-
-
-def _new_run(call: Call) -> Run:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Run(f"{stamp}-{secrets.token_hex(4)}", call.pipeline.code_version, call.progress)
-
-
-def _extract(call: Call, run: Run) -> Extracted:
-    from starlift.stages.extract import extract as poll
-
-    with call.pipeline.source as source:
-        extracted = poll(source, call.pipeline.ingestion, call.pipeline.config, run)
-    for name, columns in extracted.unnamed.items():
-        _logger.warning(
-            "columns %s of table %s are neither taken nor dropped; "
-            "name them under [tables.%s], then: starlift run",
-            ", ".join(columns),
-            name,
-            name,
-        )
-    return extracted
-
-
-def _transform(call: Call) -> list[Transformed]:
-    from starlift.stages.transform import transform as process
-
-    pipeline = call.pipeline
-    return list(
-        process(
-            pipeline.ingestion, pipeline.processed, pipeline.models, pipeline.engine, pipeline.code_version
-        )
-    )
-
-
-def _load(call: Call) -> list[Loaded]:
-    from starlift.stages.load import load as apply
-
-    with call.pipeline.warehouse as warehouse:
-        return list(apply(call.pipeline.processed, warehouse))
 
 
 def _cycle_answer(cycle: Cycle, call: Call) -> Answer:
@@ -163,33 +109,7 @@ def _cycle_answer(cycle: Cycle, call: Call) -> Answer:
     if cycle.errors:
         document["error"] = error_document(cycle.errors[0])
     code = 3 if call.arguments.strict and cycle.quarantined else 0
-    return Answer(document, _moved(document), tuple(cycle.errors), code)
-
-
-def _moved(document: Mapping[str, Any]) -> str:
-    """Say what a cycle moved: one table for the source, one for the star, one sentence."""
-    read = [[t, c["mode"], c["read"], c["rejected"]] for t, c in document["tables"].items() if c["read"]]
-    star = [[name, *counts.values()] for name, counts in document["star"].items() if any(counts.values())]
-    parts = []
-    if read:
-        parts.append(table(["source table", "mode", "rows read", "rejected"], read))
-    if star:
-        header = ["star table", "inserted", "updated", "versions", "unchanged", "tombstones"]
-        parts.append(table(header, star))
-    parts.append(_sentence(document))
-    return "\n\n".join(parts)
-
-
-def _sentence(document: Mapping[str, Any]) -> str:
-    seconds = ", ".join(f"{stage} {took:.2f} s" for stage, took in document["seconds"].items())
-    timing = f" ({seconds})" if seconds else ""
-    outcome = document["outcome"]
-    if outcome == "nothing":
-        return f"nothing changed since batch {document['seq']}{timing}"
-    text = f"batch {document['seq']} {outcome}, complete to {document['complete_to']}{timing}"
-    if document["quarantined"]:
-        text += f"\n{document['quarantined']} rows in quarantine; see them: starlift status"
-    return text
+    return Answer(document, moved_text(document), tuple(cycle.errors), code)
 
 
 def _run_every(call: Call) -> Answer:
@@ -209,7 +129,7 @@ def _run_every(call: Call) -> Answer:
         signal.signal(number, finish)
     answer = Answer({})
     while not stop.is_set():
-        answer = _cycle_answer(_cycle(call), call)
+        answer = _cycle_answer(local.cycle(call.pipeline, call.progress), call)
         if answer.exit_code == ConfigurationError.exit_code:
             return answer
         print_answer(answer, as_json=call.arguments.json)
@@ -226,8 +146,21 @@ def status(call: Call) -> Answer:
 
 
 def demo(call: Call) -> Answer:
-    """The whole pipeline on this machine."""
+    """Play the demo, or take it away."""
     from starlift.demo import clean, play
 
     folder = call.arguments.folder
-    return Answer({"removed": clean(folder)}) if call.arguments.clean else Answer(play(folder))
+    if call.arguments.clean:
+        removed = clean(folder)
+        text = f"removed {folder}" if removed else f"there is no demo in {folder}"
+        return Answer({"removed": removed}, text)
+    quiet = call.arguments.json
+    return Answer(play(folder, _nothing if quiet else _say))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the demo's answer, while it is made
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing: the answer is one JSON object."""

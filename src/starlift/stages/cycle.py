@@ -37,7 +37,8 @@ class Cycle:
     @property
     def quarantined(self) -> int:
         """Rows that transform or load put into quarantine."""
-        return sum(batch.quarantined for batch in (*self.transformed, *self.loaded))
+        transformed = sum(batch.quarantined for batch in self.transformed)
+        return transformed + sum(batch.quarantined for batch in self.loaded)
 
     @property
     def outcome(self) -> str:
