@@ -65,6 +65,11 @@ def test_a_wrong_password_is_refused_by_name_and_never_repeated(source_db: Sourc
     assert "wr0ng-pass" not in raised.value.message
 
 
+def test_an_address_without_a_password_is_refused_by_the_server(source_db: SourceDatabase) -> None:
+    with pytest.raises(UnavailableError, match="password"):
+        connect(replace(Dsn.parse(source_db.reader), password=None), "source")
+
+
 def test_a_database_that_does_not_exist_is_named(source_db: SourceDatabase) -> None:
     dsn = replace(Dsn.parse(source_db.reader), database="nowhere")
     with pytest.raises(UnavailableError, match='database "nowhere" does not exist'):

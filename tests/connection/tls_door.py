@@ -77,10 +77,14 @@ def _pass_on(client: socket.socket, context: ssl.SSLContext, port: int) -> None:
     with suppress(OSError):  # a client that does not trust the certificate hangs up
         client.recv(SSL_REQUEST_BYTES)
         client.sendall(b"S")
-        inside = context.wrap_socket(client, server_side=True)
-        server = socket.create_connection(("127.0.0.1", port))
-        threading.Thread(target=_pump, args=(server, inside), daemon=True).start()
-        _pump(inside, server)
+        with (
+            context.wrap_socket(client, server_side=True) as inside,
+            socket.create_connection(("127.0.0.1", port)) as server,
+        ):
+            back = threading.Thread(target=_pump, args=(server, inside), daemon=True)
+            back.start()
+            _pump(inside, server)
+            back.join()
 
 
 def _pump(taken: socket.socket, given: socket.socket) -> None:

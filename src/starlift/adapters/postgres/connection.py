@@ -105,7 +105,8 @@ def connect(
             host=dsn.host,
             port=dsn.port,
             database=dsn.database,
-            password=dsn.password,
+            # pg8000 fails in the handshake without one; the server is to be the one to refuse
+            password=dsn.password or "",
             ssl_context=_ssl_context(dsn, role),
             application_name=application_name,
             sock=_open_socket(dsn),
