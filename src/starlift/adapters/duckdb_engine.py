@@ -41,7 +41,7 @@ class DuckDBEngine:
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._references: dict[str, pa.Table] = {}
         self._volatile: frozenset[str] = frozenset()
-        self._approved: set[tuple[Model, str]] = set()
+        self._approved: dict[tuple[Model, str], str] = {}
 
     def run(self, model: Model, inputs: Mapping[str, pa.Table]) -> pa.Table:
         """Return the model's rows over the given source tables, ordered by the model's key.
@@ -52,9 +52,9 @@ class DuckDBEngine:
         """
         connection = self._connection()
         tables = self._visible(model, inputs)
-        self._approve(model, tables)
+        query = self._approve(model, tables)
         with _registered(connection, tables), _explained(model):
-            return connection.sql(model.sql).order(_columns(model.key)).to_arrow_table()
+            return connection.sql(query).order(_columns(model.key)).to_arrow_table()
 
     def close(self) -> None:
         """Close the connection; the next `run` opens another."""
@@ -82,12 +82,14 @@ class DuckDBEngine:
                 )
         return {name: known[name] for name in (*model.tables, *model.references)}
 
-    def _approve(self, model: Model, tables: Mapping[str, pa.Table]) -> None:
-        """Hold the model against the rules, over empty tables of the given types, once each."""
+    def _approve(self, model: Model, tables: Mapping[str, pa.Table]) -> str:
+        """Hold the model against the rules, over empty tables of the given types, once each.
+
+        Return its SELECT."""
         key = (model, repr([(name, table.schema) for name, table in tables.items()]))
         if key in self._approved:
-            return
-        from starlift.adapters.duckdb_rules import check_plan, check_text
+            return self._approved[key]
+        from starlift.adapters.duckdb_rules import check_plan, check_text, statement
 
         connection = self._connection()
         check_text(connection, model, self._volatile)
@@ -97,12 +99,14 @@ class DuckDBEngine:
                 for name, table in tables.items():
                     _create_empty(connection, name, table)
                 check_plan(connection, model, self._volatile)
-                output = connection.sql(model.sql)
+                query = statement(model)
+                output = connection.sql(query)
                 _check_columns(model, output.columns)
                 output.order(_columns(model.key)).to_arrow_table()
         finally:
             connection.execute("ROLLBACK")
-        self._approved.add(key)
+        self._approved[key] = query
+        return query
 
 
 def _sandbox(memory: int | None) -> duckdb.DuckDBPyConnection:

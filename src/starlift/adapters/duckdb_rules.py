@@ -40,6 +40,15 @@ def wrong(model: Model, problem: str, hint: str, position: int | None = None) ->
     return ConfigurationError(f"sql/models/{model.name}.sql{line}: {problem}", hint)
 
 
+def statement(model: Model) -> str:
+    """Return the model's SELECT without the semicolon, and the comments after it, that may end it."""
+    text = model.sql.encode()
+    tokens = [offset for offset, kind in duckdb.tokenize(model.sql) if kind != duckdb.token_type.comment]
+    while tokens and text[tokens[-1] :].startswith(b";"):
+        text = text[: tokens.pop()]
+    return text.decode()
+
+
 def volatile_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Return the functions whose result does not depend on their arguments alone: those that DuckDB
     declares so, those it forgets, and its built-in macros that use one of them or read its catalogue."""

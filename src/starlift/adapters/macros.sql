@@ -31,7 +31,7 @@ CREATE MACRO strict_time(text) AS
 CREATE MACRO strict_timestamp(text) AS
     CASE
         WHEN text IS NULL THEN NULL
-        WHEN text[5] = '-' AND text[11] = ' ' AND text[-1] <> ')'
+        WHEN text[5] = '-' AND text[14] = ':'
             AND CAST(TRY_CAST(text AS TIMESTAMP) AS VARCHAR) = text THEN TRY_CAST(text AS TIMESTAMP)
         ELSE refuse(text, 'a timestamp (yyyy-mm-dd hh:mm:ss)')
     END;
