@@ -92,7 +92,7 @@ def _merge(batch: _Batch, table: str, whole: bool) -> bool:
     before = batch.snapshot(table)
     after = merge(before, batch.rows[table], whole=whole)
     batch.current[table] = after
-    return table not in batch.snapshots or not after.equals(before)
+    return not after.equals(before)
 
 
 @dataclass(frozen=True)
