@@ -50,9 +50,9 @@ def check_types() -> bool:
 
 def check_tests() -> bool:
     """All tests with the branches they cover: all of the pure core, 95 % of everything."""
-    # a worker per core; each starts its own PostgreSQL, so more than four cost more than they save
+    # a worker per core, each with a PostgreSQL of its own; more than four cost more than they save
     workers = min(4, os.cpu_count() or 1)
-    passed = run("pytest", "-n", str(workers), "--cov", "--cov-report=")
+    passed = run("pytest", "-n", str(workers), "--dist=worksteal", "--cov", "--cov-report=")
     core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
     return run("coverage", "report", "--fail-under=95") and core and passed
 
