@@ -50,7 +50,7 @@ def check_types() -> bool:
 
 def check_tests() -> bool:
     """All tests with the branches they cover: all of the pure core, 95 % of everything."""
-    # a worker per core, each with a PostgreSQL of its own; more than four cost more than they save
+    # a worker per core, each with a PostgreSQL of its own; four are enough on a big machine
     workers = min(4, os.cpu_count() or 1)
     passed = run("pytest", "-n", str(workers), "--dist=worksteal", "--cov", "--cov-report=")
     core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
