@@ -1,0 +1,102 @@
+"""The star's tables as the warehouse's catalogue shows them: columns, keys and references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pg8000.native
+
+DATE_DIMENSION = "dim_date"
+"""The dimension that the load makes itself, keyed by `date_id`."""
+
+
+@dataclass(frozen=True)
+class StarColumn:
+    """A column. type: as `format_type` prints it. length: limit of a varchar. generated: the database
+    computes it, so no model gives it. numbered: SERIAL or identity."""
+
+    name: str
+    type: str
+    not_null: bool
+    length: int | None
+    is_text: bool
+    generated: bool
+    numbered: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key to a table of the star; the two lists of columns correspond."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StarTable:
+    """A table of the star. columns: by name, in order. primary_key: empty where there is none."""
+
+    name: str
+    columns: Mapping[str, StarColumn]
+    primary_key: tuple[str, ...]
+    references: tuple[Reference, ...]
+
+    @cached_property
+    def dates(self) -> tuple[str, ...]:
+        """The columns that refer to the date dimension, in order."""
+        pointing = {r.columns[0] for r in self.references if r.parent == DATE_DIMENSION}
+        return tuple(name for name in self.columns if name in pointing)
+
+
+_COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END,
+       a.attcollation <> 0, a.attgenerated <> '',
+       a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+  AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname, a.attnum
+"""
+
+_KEYS = """
+SELECT c.relname, ARRAY(
+    SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum ORDER BY u.place)
+FROM pg_class c JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+"""
+
+_REFERENCES = """
+SELECT c.relname, parent.relname,
+    ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum ORDER BY u.place),
+    ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
+          JOIN pg_attribute a ON a.attrelid = parent.oid AND a.attnum = u.attnum ORDER BY u.place)
+FROM pg_class c
+JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'
+JOIN pg_class parent ON parent.oid = k.confrelid AND parent.relnamespace = c.relnamespace
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+ORDER BY c.relname, k.conkey
+"""
+
+
+def read_star(
+    connection: pg8000.native.Connection, schema: str, names: Iterable[str]
+) -> dict[str, StarTable]:
+    """Return those of the named tables that exist in the schema."""
+    which = {"schema": schema, "names": list(names)}
+    columns: dict[str, dict[str, StarColumn]] = {}
+    for table, *facts in connection.run(_COLUMNS, **which):
+        columns.setdefault(table, {})[facts[0]] = StarColumn(*facts)
+    keys = {table: tuple(key) for table, key in connection.run(_KEYS, **which)}
+    references: dict[str, list[Reference]] = {}
+    for table, parent, own, others in connection.run(_REFERENCES, **which):
+        references.setdefault(table, []).append(Reference(tuple(own), parent, tuple(others)))
+    return {
+        name: StarTable(name, found, keys.get(name, ()), tuple(references.get(name, ())))
+        for name, found in columns.items()
+    }

@@ -1,0 +1,85 @@
+"""Whose turn it is: one load at a time, and each batch after its predecessor."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pg8000.native
+
+from starlift.core.manifest import Processed
+from starlift.core.units import instant_text
+from starlift.errors import HeldError, LostRace
+from starlift.ports import Applied
+
+RETRY = 0.1
+"""Seconds between two tries for the lock."""
+
+_KEY = "hashtextextended('starlift writes ' || :pipeline, 0)"
+_TRY = f"SELECT pg_try_advisory_xact_lock({_KEY})"
+_WAIT = f"SELECT pg_advisory_xact_lock({_KEY})"
+
+_LAST = """
+SELECT seq, kind, manifest_sha256, complete_to, applied_at FROM applied ORDER BY seq DESC LIMIT 1
+"""
+
+
+def take_lock(connection: pg8000.native.Connection, pipeline: str, wait: timedelta) -> None:
+    """Take the load's lock on a pipeline schema until the transaction ends. Raises LostRace.
+
+    It is worth waiting: the server may still be finding out that the client of an earlier load is dead.
+    """
+    deadline = time.monotonic() + wait.total_seconds()
+    while not connection.run(_TRY, pipeline=pipeline)[0][0]:
+        if time.monotonic() >= deadline:
+            raise LostRace(
+                f"another load holds the lock of schema {pipeline}", "nothing is lost; see: starlift status"
+            )
+        time.sleep(RETRY)
+
+
+def wait_for_lock(connection: pg8000.native.Connection, pipeline: str) -> None:
+    """Take the same lock, however long a load may hold it."""
+    connection.run(_WAIT, pipeline=pipeline)
+
+
+def last_applied(connection: pg8000.native.Connection) -> Applied | None:
+    """Return the last batch in the warehouse, None before the first."""
+    found = connection.run(_LAST)
+    if not found:
+        return None
+    seq, kind, digest, complete_to, applied_at = found[0]
+    return Applied(seq, kind, digest, complete_to and instant_text(complete_to), instant_text(applied_at))
+
+
+def require_turn(connection: pg8000.native.Connection, manifest: Processed, digest: str) -> None:
+    """Return if the batch is the successor of what is applied.
+
+    digest: SHA-256 of its manifest. Raises LostRace if it is applied already, and HeldError if what is
+    applied came from another lake or the batch is not the next one.
+    """
+    last = last_applied(connection)
+    applied, newest = (last.seq, last.manifest_sha256) if last else (0, None)
+    if manifest.seq <= applied:
+        if _digest_of(connection, manifest.seq) != digest:
+            raise _other_lake(manifest.seq)
+        raise LostRace(f"batch {manifest.seq} is applied already", "nothing is lost; see: starlift status")
+    if manifest.seq > applied + 1:
+        raise HeldError(
+            f"batch {manifest.seq} cannot be applied: the warehouse has come to batch {applied}",
+            f"batch {applied + 1} must be next; see what there is: starlift status",
+        )
+    if manifest.previous_sha256 != newest:
+        raise _other_lake(manifest.seq)
+
+
+def _digest_of(connection: pg8000.native.Connection, seq: int) -> str | None:
+    found = connection.run("SELECT manifest_sha256 FROM applied WHERE seq = :seq", seq=seq)
+    return str(found[0][0]) if found else None
+
+
+def _other_lake(seq: int) -> HeldError:
+    return HeldError(
+        f"batch {seq} does not belong to this warehouse: its lake's history is not the one applied so far",
+        "correct STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, or fill an empty schema: starlift replay",
+    )
