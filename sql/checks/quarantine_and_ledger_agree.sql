@@ -1,0 +1,13 @@
+-- Ledger and quarantine name the same rows as held back.
+SELECT source_table, key, 'not in quarantine' AS fault FROM ledger
+WHERE seq = current_setting('starlift.seq')::bigint AND state = 'quarantined'
+  AND NOT EXISTS (
+      SELECT FROM quarantine
+      WHERE quarantine.source_table = ledger.source_table AND quarantine.key = ledger.key)
+UNION ALL
+SELECT source_table, key, 'not held back by the ledger' FROM quarantine
+WHERE seq = current_setting('starlift.seq')::bigint
+  AND NOT EXISTS (
+      SELECT FROM ledger
+      WHERE ledger.source_table = quarantine.source_table AND ledger.key = quarantine.key
+        AND ledger.state = 'quarantined')
