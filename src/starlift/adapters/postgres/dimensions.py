@@ -1,0 +1,104 @@
+"""Dimensions hold the latest version of each row, and a placeholder for a row that has not arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pg8000.native
+
+from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.staging import Staged
+from starlift.adapters.postgres.star_catalogue import Reference, StarTable
+from starlift.core.manifest import ModelRef
+from starlift.ports import StarCounts
+
+NOT_LOADED = "(not loaded)"
+"""What an inferred member shows for text that may not be NULL."""
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A dimension that others refer to."""
+
+    table: StarTable
+    model: ModelRef
+
+
+def merge_dimension(connection: pg8000.native.Connection, rows: Staged) -> StarCounts:
+    """Insert the staged rows whose key is new and update those that differ from the star's."""
+    same_key = " AND ".join(f"d.{name} = s.{name}" for name in map(identifier, rows.model.key))
+    updated = _update(connection, rows, same_key)
+    columns = ", ".join(map(identifier, rows.columns))
+    key = ", ".join(map(identifier, rows.model.key))
+    connection.run(
+        f"INSERT INTO {rows.star} ({columns}) SELECT {columns} FROM {rows.stage} s "  # noqa: S608 identifiers
+        f"WHERE NOT EXISTS (SELECT FROM {rows.star} d WHERE {same_key}) ORDER BY {key}"
+    )
+    inserted = int(connection.row_count)
+    left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
+    return StarCounts(inserted=inserted, updated=updated, unchanged=left - inserted - updated)
+
+
+def _update(connection: pg8000.native.Connection, rows: Staged, same_key: str) -> int:
+    attributes = [identifier(name) for name in rows.columns if name not in rows.model.key]
+    if not attributes:
+        return 0
+    changes = ", ".join(f"{name} = s.{name}" for name in attributes)
+    # *<> compares images: it knows every type, also those without an equality, and NULL equals NULL.
+    old, new = (", ".join(f"{side}.{name}" for name in attributes) for side in "ds")
+    connection.run(
+        f"UPDATE {rows.star} d SET {changes} FROM {rows.stage} s "  # noqa: S608 identifiers only
+        f"WHERE {same_key} AND CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
+    )
+    return int(connection.row_count)
+
+
+_INFER = """
+WITH added AS (
+    INSERT INTO {parent} ({columns})
+    SELECT {values} FROM (SELECT DISTINCT {child} FROM {stage} s WHERE {wanted}) AS missing
+    WHERE NOT EXISTS (SELECT FROM {parent} p WHERE {same_key}) {not_coming} ORDER BY {child}
+    RETURNING CAST(ROW({printed}) AS text) AS key
+), noted AS (
+    INSERT INTO ledger (source_table, key, bucket, state, seq)
+    SELECT :driving, key, bucket(key), 'inferred', :seq FROM added
+    ON CONFLICT (source_table, key) DO NOTHING
+)
+SELECT count(*) FROM added
+"""
+
+
+def infer_members(
+    connection: pg8000.native.Connection, rows: Staged, reference: Reference, parent: Parent, seq: int
+) -> int:
+    """Make a placeholder for each member that staged rows refer to and the dimension does not have.
+
+    The ledger lists it as inferred, unless it knows the key already (as quarantined). A member that is
+    itself among the staged rows is not missing. Returns the number of members made.
+    """
+    table, key = parent.table, [identifier(name) for name in reference.parent_columns]
+    child = [identifier(name) for name in reference.columns]
+    filled = [
+        column
+        for column in table.columns.values()
+        if column.not_null and not column.generated and column.name not in reference.parent_columns
+    ]
+    not_coming = ""
+    if table.name == rows.table.name:
+        not_coming = f"AND NOT EXISTS (SELECT FROM {rows.stage} p WHERE {_equal(key, child)})"
+    statement = _INFER.format(
+        parent=f"{identifier(rows.schema)}.{identifier(table.name)}",
+        columns=", ".join([*key, *(identifier(column.name) for column in filled)]),
+        values=", ".join([*child, *(f"CAST('{NOT_LOADED}' AS {column.type})" for column in filled)]),
+        child=", ".join(child),
+        stage=rows.stage,
+        wanted=" AND ".join(f"s.{name} IS NOT NULL" for name in child),
+        same_key=_equal(key, child),
+        not_coming=not_coming,
+        printed=", ".join(f"CAST({identifier(name)} AS text)" for name in parent.model.key),
+    )
+    return int(connection.run(statement, driving=parent.model.driving, seq=seq)[0][0])
+
+
+def _equal(key: list[str], child: list[str]) -> str:
+    return " AND ".join(f"p.{own} = missing.{other}" for own, other in zip(key, child, strict=True))

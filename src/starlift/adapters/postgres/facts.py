@@ -1,0 +1,111 @@
+"""Facts keep every version: a row is appended where it differs from the current one of its key."""
+
+from __future__ import annotations
+
+import pg8000.native
+
+from starlift.adapters.postgres.bulk import without_constraints
+from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.fitting import KEY_COLUMN
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged
+from starlift.ports import StarCounts
+
+CHANGES = """
+CREATE TEMPORARY TABLE _change (
+    key text COLLATE "C", record_id bigint, op text, known boolean
+) ON COMMIT DROP
+"""
+"""Run once a batch, before the facts: the versions that one fact is about to get."""
+
+# record_id = last id + row number: nextval would skip one at every rollback, and replay would differ.
+# *<> compares images: it knows every type, also those without an equality, and NULL equals NULL.
+_FIND = """
+INSERT INTO pg_temp._change
+SELECT s.{key}, last.id + row_number() OVER (ORDER BY {order}),
+       CASE WHEN v.op IS NULL OR v.op = 'delete' THEN 'insert' ELSE :op END, v.op IS NOT NULL
+FROM {stage} s
+CROSS JOIN (SELECT coalesce(max(record_id), 0) AS id FROM fact_version WHERE fact = :fact) AS last
+LEFT JOIN fact_version v ON v.fact = :fact AND v.key = s.{key} AND v.current
+LEFT JOIN {star} f ON f.{surrogate} = v.record_id
+WHERE v.op IS NULL OR v.op = 'delete' OR CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)
+"""
+
+_APPEND = """
+INSERT INTO {star} ({surrogate}, {columns}) OVERRIDING SYSTEM VALUE
+SELECT c.record_id, {new} FROM pg_temp._change c JOIN {stage} s ON s.{key} = c.key ORDER BY c.record_id
+"""
+
+_END = """
+UPDATE fact_version v SET ended_seq = :seq
+FROM pg_temp._change c WHERE c.known AND v.fact = :fact AND v.key = c.key AND v.current
+"""
+
+_BEGIN = """
+INSERT INTO fact_version (fact, record_id, key, seq, op)
+SELECT :fact, record_id, key, :seq, op FROM pg_temp._change ORDER BY record_id
+"""
+
+
+def append_versions(
+    connection: pg8000.native.Connection, rows: Staged, pipeline: str, seq: int, op: str
+) -> StarCounts:
+    """Append the staged rows that differ from the current version of their key.
+
+    pipeline: the schema of fact_version. op: what a changed row is called, update or repair; a new key,
+    also one that was deleted, is an insert.
+    """
+    fact = rows.table.name
+    connection.run("TRUNCATE pg_temp._change")
+    new, old = (", ".join(f"{side}.{identifier(name)}" for name in rows.columns) for side in "sf")
+    names = {
+        "key": identifier(KEY_COLUMN),
+        "order": _order(rows),
+        "stage": rows.stage,
+        "star": rows.star,
+        "surrogate": rows.surrogate,
+        "columns": ", ".join(identifier(name) for name in rows.columns),
+        "new": new,
+        "old": old,
+    }
+    connection.run(_FIND.format(**names), fact=fact, op=op)
+    changed = int(connection.row_count)
+    if changed >= ANALYZE_ROWS:
+        connection.run("ANALYZE pg_temp._change")
+    with without_constraints(connection, rows.schema, fact, changed):
+        connection.run(_APPEND.format(**names))
+    connection.run(_END, fact=fact, seq=seq)
+    versions = int(connection.row_count)
+    with without_constraints(connection, pipeline, "fact_version", changed):
+        connection.run(_BEGIN, fact=fact, seq=seq)
+    left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
+    return StarCounts(inserted=changed - versions, versions=versions, unchanged=left - changed)
+
+
+def _order(rows: Staged) -> str:
+    """The typed key; text by code point, so that every server numbers a replay alike."""
+    return ", ".join(
+        f's.{identifier(name)} COLLATE "C"' if rows.table.columns[name].is_text else f"s.{identifier(name)}"
+        for name in rows.model.key
+    )
+
+
+_FIND_DELETED = """
+INSERT INTO pg_temp._change
+SELECT v.key, v.record_id, 'delete', true
+FROM pg_temp._entry e JOIN fact_version v ON v.fact = :fact AND v.key = e.key AND v.current
+WHERE e.state = 'deleted' AND v.op <> 'delete'
+"""
+
+
+def append_tombstones(connection: pg8000.native.Connection, fact: str, seq: int) -> int:
+    """End the current version of every key that `pg_temp._entry` says is deleted. Return how many.
+
+    A tombstone is a version that refers to the row it ends; the fact's table gets no row.
+    """
+    connection.run("TRUNCATE pg_temp._change")
+    connection.run(_FIND_DELETED, fact=fact)
+    found = int(connection.row_count)
+    if found:
+        connection.run(_END, fact=fact, seq=seq)
+        connection.run(_BEGIN, fact=fact, seq=seq)
+    return found

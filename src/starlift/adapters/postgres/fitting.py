@@ -1,0 +1,93 @@
+"""Whether a model's rows fit the star's table as they are, without rounding, cutting or guessing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
+from starlift.core.manifest import ModelRef
+from starlift.errors import ConfigurationError
+
+KEY_COLUMN = "_key"
+"""The column of a star file that carries the driving row's key text."""
+
+_BASE_TYPE = re.compile(r"\(\d+(,-?\d+)?\)")
+_DECIMAL = re.compile(r"numeric\((\d+),(-?\d+)\)")
+
+_TAKES: dict[pa.DataType, tuple[str, ...]] = {
+    pa.bool_(): ("boolean",),
+    pa.int16(): ("smallint", "integer", "bigint"),
+    pa.int32(): ("integer", "bigint"),
+    pa.int64(): ("bigint",),
+    pa.float32(): ("real", "double precision"),
+    pa.float64(): ("double precision",),
+    pa.date32(): ("date",),
+    pa.time64("us"): ("time without time zone",),
+    pa.timestamp("us"): ("timestamp without time zone",),
+}
+_TYPED = frozenset(name for names in _TAKES.values() for name in names) | {"timestamp with time zone"}
+"""Types whose values travel typed; text for one of them is a model that forgot to type it."""
+
+
+def surrogate(table: StarTable, model: ModelRef) -> str | None:
+    """Return a fact's surrogate key column, which the model does not make; None for a dimension."""
+    return table.primary_key[0] if model.kind == "fact" else None
+
+
+def made_columns(table: StarTable, model: ModelRef) -> tuple[str, ...]:
+    """Return the columns of a star table that the model makes, in the table's order."""
+    own = surrogate(table, model)
+    return tuple(name for name, column in table.columns.items() if name != own and not column.generated)
+
+
+def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
+    """Raise ConfigurationError, naming table and column, unless rows of this schema fit the table."""
+    made = made_columns(table, model)
+    given = [name for name in schema.names if name != KEY_COLUMN]
+    if KEY_COLUMN not in schema.names:
+        raise _unfit(table.name, f"its rows carry no {KEY_COLUMN}")
+    if missing := [name for name in made if name not in given]:
+        raise _unfit(table.name, f"the model does not make {_listed(missing)}")
+    if unknown := [name for name in given if name not in made]:
+        raise _unfit(table.name, f"the star's table has no {_listed(unknown)}")
+    for name in given:
+        if not takes(table.columns[name], schema.field(name).type):
+            raise _unfit(
+                table.name,
+                f"the model makes column {name} as {schema.field(name).type}, "
+                f"which does not go into {table.columns[name].type} unchanged",
+            )
+
+
+def takes(column: StarColumn, given: pa.DataType) -> bool:
+    """Whether the column holds every value of the Arrow type exactly, or says so at COPY."""
+    base = _BASE_TYPE.sub("", column.type)
+    if pa.types.is_string(given) or pa.types.is_large_string(given):
+        return base not in _TYPED and not _DECIMAL.fullmatch(column.type)
+    if pa.types.is_decimal(given):
+        return base == "numeric" and _holds(column.type, given.precision, given.scale)
+    if pa.types.is_timestamp(given) and given.tz is not None:
+        return given.unit == "us" and base == "timestamp with time zone"
+    return base in _TAKES.get(given, ())
+
+
+def _holds(numeric: str, precision: int, scale: int) -> bool:
+    match = _DECIMAL.fullmatch(numeric)
+    if match is None:
+        return True
+    digits, places = int(match[1]), int(match[2])
+    return places >= scale and digits - places >= precision - scale
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _unfit(table: str, problem: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"star table {table}: {problem}",
+        f"bring sql/models/{table}.sql and its DDL in sql/warehouse together, then: starlift migrate",
+    )

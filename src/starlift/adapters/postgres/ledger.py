@@ -1,0 +1,143 @@
+"""The ledger of source rows and the quarantine: what the warehouse believes the source holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pg8000.native
+import pyarrow as pa
+
+from starlift.adapters.postgres.bulk import without_constraints
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
+
+ENTRIES = """
+CREATE TEMPORARY TABLE _entry (key text COLLATE "C", source_hash bigint, state text) ON COMMIT DROP
+"""
+"""Run once a batch: the ledger entries of one source table."""
+
+_UPDATE = """
+UPDATE ledger l
+SET source_hash = e.source_hash, columns_fingerprint = :fingerprint, state = e.state, seq = :seq
+FROM pg_temp._entry e
+WHERE l.source_table = :source_table AND l.key = e.key
+  AND (l.source_hash, l.columns_fingerprint, l.state)
+      IS DISTINCT FROM (e.source_hash, CAST(:fingerprint AS text), e.state)
+"""
+
+_INSERT = """
+INSERT INTO ledger (source_table, key, bucket, source_hash, columns_fingerprint, state, seq)
+SELECT :source_table, e.key, bucket(e.key), e.source_hash, :fingerprint, e.state, :seq
+FROM pg_temp._entry e
+WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = :source_table AND l.key = e.key)
+ORDER BY e.key
+"""
+
+_CLEAR = """
+DELETE FROM quarantine q USING pg_temp._entry e
+WHERE q.source_table = :source_table AND q.key = e.key AND e.state <> 'quarantined'
+"""
+
+
+def copy_entries(connection: pg8000.native.Connection, files: Iterable[pa.Table]) -> None:
+    """Replace the content of `pg_temp._entry` by the entries of one source table."""
+    connection.run("TRUNCATE pg_temp._entry")
+    rows = sum(copy(connection, "pg_temp._entry", file) for file in files)
+    if rows >= ANALYZE_ROWS:
+        connection.run("ANALYZE pg_temp._entry")
+
+
+def newly_deleted(connection: pg8000.native.Connection, source_table: str) -> int:
+    """Return how many keys `pg_temp._entry` says are deleted that the ledger did not have as deleted."""
+    found = connection.run(
+        "SELECT count(*) FROM pg_temp._entry e "
+        "LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = e.key "
+        "WHERE e.state = 'deleted' AND l.state IS DISTINCT FROM 'deleted'",
+        source_table=source_table,
+    )
+    return int(found[0][0])
+
+
+def write_entries(
+    connection: pg8000.native.Connection, pipeline: str, source_table: str, fingerprint: str | None, seq: int
+) -> None:
+    """Bring the ledger of a source table up to `pg_temp._entry`; clear what is good again."""
+    names = {"source_table": source_table, "fingerprint": fingerprint, "seq": seq}
+    connection.run(_UPDATE, **names)
+    entries = int(connection.run("SELECT count(*) FROM pg_temp._entry")[0][0])
+    with without_constraints(connection, pipeline, "ledger", entries):
+        connection.run(_INSERT, **names)
+    connection.run(_CLEAR, source_table=source_table)
+
+
+# A row may come again only because a table that its model joins has changed: then it has no entry of its
+# own. If it was the load that rejected it, the version that came now is the newest the source has.
+_HEALED = """
+WITH healed AS (
+    DELETE FROM quarantine q
+    WHERE q.source_table = :source_table AND q.stage = 'load' AND {staged} RETURNING q.key
+)
+UPDATE ledger l SET state = 'live', seq = :seq FROM healed
+WHERE l.source_table = :source_table AND l.key = healed.key
+"""
+
+
+def heal(connection: pg8000.native.Connection, source_table: str, stages: Sequence[str], seq: int) -> None:
+    """Take out of quarantine the keys that the load rejected before and that are now in all of `stages`
+    (temporary tables, quoted): every star table that the source table drives."""
+    staged = " AND ".join(f"EXISTS (SELECT FROM {stage} s WHERE s._key = q.key)" for stage in stages)
+    connection.run(_HEALED.format(staged=staged), source_table=source_table, seq=seq)
+
+
+_MARK_REJECTED = """
+UPDATE ledger l SET state = 'quarantined', seq = :seq FROM pg_temp._rejected r
+WHERE l.source_table = r.source_table AND l.key = r.key
+"""
+
+_STORE_REJECTED = """
+INSERT INTO quarantine (source_table, key, seq, stage, reason, "row")
+SELECT source_table, key, :seq, 'load', string_agg(reason, '; ' ORDER BY reason),
+       (array_agg("row" ORDER BY reason))[1]
+FROM pg_temp._rejected GROUP BY source_table, key
+ON CONFLICT (source_table, key) DO UPDATE
+SET seq = excluded.seq, stage = excluded.stage, reason = excluded.reason, "row" = excluded."row"
+"""
+
+_REPORTED = """
+CREATE TEMPORARY TABLE _reported (
+    source_table text, key text, stage text, reason text, "row" text
+) ON COMMIT DROP
+"""
+
+_STORE_REPORTED = """
+INSERT INTO quarantine (source_table, key, seq, stage, reason, "row")
+SELECT source_table, key, :seq, stage, reason, CAST("row" AS jsonb) FROM pg_temp._reported
+ON CONFLICT (source_table, key) DO UPDATE
+SET seq = excluded.seq, stage = excluded.stage, reason = excluded.reason, "row" = excluded."row"
+"""
+
+
+def quarantine_rejected(connection: pg8000.native.Connection, seq: int) -> None:
+    """Keep the rows of `pg_temp._rejected`, whole and with the reasons, and say so in the ledger."""
+    connection.run(_MARK_REJECTED, seq=seq)
+    connection.run(_STORE_REJECTED, seq=seq)
+
+
+def quarantine_reported(
+    connection: pg8000.native.Connection, reported: Sequence[Mapping[str, Any]], seq: int
+) -> None:
+    """Keep the rows that an earlier stage rejected: {table, key, stage, reason, row} each."""
+    if not reported:
+        return
+    connection.run(_REPORTED)
+    columns = {
+        "source_table": [entry["table"] for entry in reported],
+        "key": [entry["key"] for entry in reported],
+        "stage": [entry["stage"] for entry in reported],
+        "reason": [entry["reason"] for entry in reported],
+        "row": [json.dumps(entry["row"], ensure_ascii=False) for entry in reported],
+    }
+    rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    copy(connection, "pg_temp._reported", rows)
+    connection.run(_STORE_REPORTED, seq=seq)

@@ -1,0 +1,127 @@
+"""What happens to a batch inside the transaction: the rows of one batch become part of the star."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pg8000.native
+
+from starlift.adapters.postgres import facts, ledger
+from starlift.adapters.postgres.calendar import extend_calendar
+from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
+from starlift.adapters.postgres.migrate import Schemas
+from starlift.adapters.postgres.rejection import reject
+from starlift.adapters.postgres.staging import Staged, stage
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
+from starlift.core.manifest import ModelRef
+from starlift.errors import HeldError
+from starlift.ports import Batch, Loaded, StarCounts
+
+
+@dataclass
+class Loading:
+    """One batch on its way into the star; the caller begins and ends the transaction.
+
+    calendar: first and last year a date may have.
+    """
+
+    connection: pg8000.native.Connection
+    schemas: Schemas
+    calendar: tuple[int, int]
+    batch: Batch
+    counts: dict[str, StarCounts] = field(default_factory=dict)
+    inferred: int = 0
+
+    def run(self) -> Loaded:
+        """Write star, ledger and quarantine. Raises the errors of `ports.Warehouse.apply`."""
+        manifest, connection = self.batch.manifest, self.connection
+        models = {model.name: model for model in manifest.models}
+        tables = read_star(connection, self.schemas.star, models) if self.batch.star else {}
+        staged = self._stage(models, tables)
+        rejected = reject(connection, staged, self.calendar)
+        self._extend_calendar(staged)
+        connection.run(facts.CHANGES)
+        parents = {
+            name: Parent(tables[name], model)
+            for name, model in models.items()
+            if model.kind == "dimension" and name in tables
+        }
+        for rows in in_order(staged):
+            self._merge(rows, parents)
+        self._write_ledger(staged)
+        if rejected:
+            ledger.quarantine_rejected(connection, manifest.seq)
+        ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
+        return Loaded(manifest.seq, self.counts, sum(rejected.values()), self.inferred, rejected)
+
+    def _stage(self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable]) -> list[Staged]:
+        if unknown := sorted(set(self.batch.star) - set(models)):
+            raise HeldError(
+                f"batch {self.batch.manifest.seq} has rows of {', '.join(unknown)} but no such model",
+                "check the processed lake: starlift verify-log",
+            )
+        return [
+            stage(self.connection, self.schemas.star, tables.get(name), models[name], files)
+            for name, files in self.batch.star.items()
+        ]
+
+    def _extend_calendar(self, staged: Sequence[Staged]) -> None:
+        added = extend_calendar(self.connection, self.schemas.star, staged)
+        if added:
+            self.counts[DATE_DIMENSION] = StarCounts(inserted=added)
+
+    def _merge(self, rows: Staged, parents: Mapping[str, Parent]) -> None:
+        manifest = self.batch.manifest
+        for reference in rows.table.references:
+            if reference.parent in parents:
+                parent = parents[reference.parent]
+                self.inferred += infer_members(self.connection, rows, reference, parent, manifest.seq)
+        if rows.model.kind == "dimension":
+            merged = merge_dimension(self.connection, rows)
+        else:
+            op = "repair" if manifest.kind == "repair" else "update"
+            merged = facts.append_versions(self.connection, rows, self.schemas.pipeline, manifest.seq, op)
+        self.counts[rows.table.name] = merged
+
+    def _write_ledger(self, staged: Sequence[Staged]) -> None:
+        manifest, connection = self.batch.manifest, self.connection
+        connection.run(ledger.ENTRIES)
+        for source_table, files in self.batch.ledger.items():
+            ledger.copy_entries(connection, files)
+            self._bury(source_table)
+            fingerprint = manifest.fingerprints.get(source_table)
+            ledger.write_entries(connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
+        stages = {rows.table.name: rows.stage for rows in staged}
+        for source_table in sorted({rows.model.driving for rows in staged}):
+            driven = [model.name for model in manifest.models if model.driving == source_table]
+            if all(name in stages for name in driven):
+                names = [stages[name] for name in driven]
+                ledger.heal(connection, source_table, names, manifest.seq)
+
+    def _bury(self, source_table: str) -> None:
+        """Tombstones: a fact's version ends; a dimension's row stays, the ledger marks it."""
+        deleted = ledger.newly_deleted(self.connection, source_table)
+        if not deleted:
+            return
+        for model in (model for model in self.batch.manifest.models if model.driving == source_table):
+            before = self.counts.get(model.name, StarCounts())
+            if model.kind == "fact":
+                deleted = facts.append_tombstones(self.connection, model.name, self.batch.manifest.seq)
+            self.counts[model.name] = replace(before, tombstones=deleted)
+
+
+def in_order(staged: Sequence[Staged]) -> list[Staged]:
+    """Return dimensions before facts, and a dimension after those it refers to, so that a member which
+    comes in the same batch is not taken for missing."""
+    by_name = {rows.table.name: rows for rows in staged}
+
+    def depth(name: str, path: frozenset[str]) -> int:
+        parents = {r.parent for r in by_name[name].table.references} & by_name.keys() - path
+        return 1 + max((depth(parent, path | {parent}) for parent in parents), default=0)
+
+    def place(rows: Staged) -> tuple[bool, int, str]:
+        name = rows.table.name
+        return rows.model.kind == "fact", depth(name, frozenset({name})), name
+
+    return sorted(staged, key=place)

@@ -1,0 +1,100 @@
+"""The batch's rows in temporary tables, one per star table, under the star table's name.
+
+They look like the star's tables without their constraints: what breaks a constraint is found here, and
+put into quarantine, instead of failing the batch. All of them go when the transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pg8000.native
+import pyarrow as pa
+
+from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.copy_csv import chunks
+from starlift.adapters.postgres.fitting import KEY_COLUMN, check_fit, made_columns, surrogate
+from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
+from starlift.core.manifest import ModelRef
+from starlift.errors import ConfigurationError
+
+ANALYZE_ROWS = 5_000
+"""From this many rows on, the planner's guesses cost more than ANALYZE."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A star table with its staged rows. columns: those its model makes. rows: as they arrived."""
+
+    model: ModelRef
+    table: StarTable
+    schema: str
+    columns: tuple[str, ...]
+    rows: int
+
+    @property
+    def star(self) -> str:
+        """The star's table, quoted for SQL."""
+        return f"{identifier(self.schema)}.{identifier(self.table.name)}"
+
+    @property
+    def stage(self) -> str:
+        """The temporary table, quoted for SQL."""
+        return stage_name(self.table.name)
+
+    @property
+    def surrogate(self) -> str:
+        """A fact's surrogate key column, quoted for SQL."""
+        return identifier(surrogate(self.table, self.model) or "")
+
+
+def stage_name(table: str) -> str:
+    """Return the temporary table of a star table, quoted for SQL."""
+    return f"pg_temp.{identifier(table)}"
+
+
+def stage(
+    connection: pg8000.native.Connection,
+    schema: str,
+    table: StarTable | None,
+    model: ModelRef,
+    files: Iterable[pa.Table],
+) -> Staged:
+    """Copy the rows of a star table into its temporary table, file by file.
+
+    Raises ConfigurationError where the star has no such table or the rows do not fit it.
+    """
+    if table is None or (model.kind == "fact" and len(table.primary_key) != 1):
+        problem = "does not exist" if table is None else "has no surrogate key"
+        raise ConfigurationError(
+            f"star table {schema}.{model.name} {problem}",
+            "put its DDL into a new file of sql/warehouse, then: starlift migrate",
+        )
+    columns = made_columns(table, model)
+    made = ", ".join(_unbound(table.columns[name]) for name in columns)
+    connection.run(
+        f"CREATE TEMPORARY TABLE {identifier(table.name)} ON COMMIT DROP AS "  # noqa: S608 identifiers only
+        f'SELECT {made}, CAST(NULL AS text) COLLATE "C" AS {identifier(KEY_COLUMN)} '
+        f"FROM {identifier(schema)}.{identifier(table.name)} WITH NO DATA"
+    )
+    rows = 0
+    for file in files:
+        check_fit(file.schema, table, model)
+        rows += copy(connection, stage_name(table.name), file)
+    if rows >= ANALYZE_ROWS:
+        connection.run(f"ANALYZE {stage_name(table.name)}")
+    return Staged(model, table, schema, columns, rows)
+
+
+def _unbound(column: StarColumn) -> str:
+    """A limited varchar is staged without its limit: a longer value is for quarantine."""
+    name = identifier(column.name)
+    return name if column.length is None else f"CAST({name} AS character varying) AS {name}"
+
+
+def copy(connection: pg8000.native.Connection, target: str, rows: pa.Table) -> int:
+    """Append rows to a table, given quoted for SQL, by column name, in bounded memory. Return how many."""
+    names = ", ".join(identifier(name) for name in rows.schema.names)
+    connection.run(f"COPY {target} ({names}) FROM STDIN WITH (FORMAT csv)", stream=chunks([rows]))
+    return int(rows.num_rows)

@@ -1,0 +1,141 @@
+"""The warehouse behind `ports.Warehouse`: one transaction a batch, in the order of docs/protocol.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import pg8000.native
+from pg8000.exceptions import InterfaceError
+
+from starlift.adapters.postgres import turn
+from starlift.adapters.postgres.connection import Dsn, connect
+from starlift.adapters.postgres.laws import check_laws, read_laws
+from starlift.adapters.postgres.loading import Loading
+from starlift.adapters.postgres.migrate import Schemas, migrate, read_steps
+from starlift.adapters.postgres.refusals import explained
+from starlift.adapters.postgres.standing import Standing, read_standing
+from starlift.core.config import PipelineConfig
+from starlift.core.models import Model
+from starlift.ports import Applied, Batch, Loaded
+
+PIPELINE_SCHEMA = "starlift"
+STATEMENT_TIMEOUT = "15min"
+LOCK_TIMEOUT = "30s"
+"""How long a statement waits for a table that a reader holds."""
+WORK_MEMORY = "64MB"
+
+# A server that checks, while it works, whether its client is still there frees the lock of a killed load
+# soon. The setting came with PostgreSQL 14 and only Linux is sure to take it.
+_SETTINGS = """
+SELECT set_config('search_path', quote_ident(:pipeline) || ', ' || quote_ident(:star) || ', pg_temp', true),
+       set_config('statement_timeout', :statement_timeout, true),
+       set_config('lock_timeout', :lock_timeout, true),
+       set_config('work_mem', :work_memory, true),
+       set_config('DateStyle', 'ISO', true),
+       (SELECT set_config(name, '5s', true) FROM pg_settings
+        WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%')
+"""
+
+_APPLIED = """
+INSERT INTO applied (seq, kind, manifest_sha256, complete_to, counts)
+VALUES (:seq, :kind, :digest, CAST(:complete_to AS timestamptz), CAST(:counts AS jsonb))
+"""
+
+
+class PostgresWarehouse:
+    """Keeps the promises of `ports.Warehouse` for PostgreSQL 13 and later, as role starlift_warehouse.
+
+    sql: the folder with `warehouse/` (DDL) and `checks/` (laws). pipeline_schema: where its ledger is; a
+    replay into another star has one of its own. Connects when first used; to be used as a context manager.
+    """
+
+    def __init__(
+        self, dsn: Dsn, config: PipelineConfig, sql: Path, pipeline_schema: str = PIPELINE_SCHEMA
+    ) -> None:
+        self._dsn = dsn
+        self._config = config
+        self._sql = sql
+        self._schemas = Schemas(config.warehouse_schema, pipeline_schema)
+        self._open: pg8000.native.Connection | None = None
+
+    def __enter__(self) -> PostgresWarehouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def applied(self) -> Applied | None:
+        """Return the last applied batch, None before the first. ConfigurationError if not migrated."""
+        with self._transaction("starlift") as connection:
+            return turn.last_applied(connection)
+
+    def apply(self, batch: Batch) -> Loaded:
+        """Apply batch `applied + 1` in one transaction, as `ports.Warehouse.apply` says."""
+        manifest = batch.manifest
+        laws = read_laws(self._sql / "checks")
+        with self._transaction(f"batch {manifest.seq}") as connection:
+            turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
+            turn.require_turn(connection, manifest, batch.manifest_sha256)
+            loaded = Loading(connection, self._schemas, self._config.calendar, batch).run()
+            check_laws(connection, laws, manifest.seq)
+            counts = asdict(loaded)
+            counts.pop("seq")
+            connection.run(
+                _APPLIED,
+                seq=manifest.seq,
+                kind=manifest.kind,
+                digest=batch.manifest_sha256,
+                complete_to=manifest.complete_to,
+                counts=json.dumps(counts),
+            )
+        return loaded
+
+    def status(self) -> Standing:
+        """Return what is in the warehouse, as of one moment. ConfigurationError if not migrated."""
+        with self._transaction("starlift status", "ISOLATION LEVEL REPEATABLE READ") as connection:
+            return read_standing(connection)
+
+    def migrate(self, models: Sequence[Model]) -> tuple[str, ...]:
+        """Create or upgrade star, ledger and views, wholly or not at all. Return the names of what was
+        applied. Raises ConfigurationError as `starlift.adapters.postgres.migrate.migrate` says."""
+        steps = read_steps(self._sql / "warehouse")
+        with self._transaction("starlift migrate") as connection:
+            return migrate(connection, self._schemas, steps, [model.ref for model in models])
+
+    @contextmanager
+    def _transaction(self, what: str, mode: str = "") -> Iterator[pg8000.native.Connection]:
+        """Commit when the block ends well; else drop the connection, and with it the transaction: after a
+        COPY that broke off, a ROLLBACK would wait for ever."""
+        try:
+            with explained(self._dsn, what):
+                connection = self._connected()
+                connection.run(f"BEGIN {mode}")
+                connection.run(
+                    _SETTINGS,
+                    pipeline=self._schemas.pipeline,
+                    star=self._schemas.star,
+                    statement_timeout=STATEMENT_TIMEOUT,
+                    lock_timeout=LOCK_TIMEOUT,
+                    work_memory=WORK_MEMORY,
+                )
+                yield connection
+                connection.run("COMMIT")
+        except BaseException:
+            self._close()
+            raise
+
+    def _connected(self) -> pg8000.native.Connection:
+        if self._open is None:
+            self._open = connect(self._dsn, "warehouse", "starlift load")
+        return self._open
+
+    def _close(self) -> None:
+        if self._open is not None:
+            connection, self._open = self._open, None
+            # A connection that is broken cannot say goodbye; what broke it is being raised already.
+            with suppress(InterfaceError, OSError):
+                connection.close()
