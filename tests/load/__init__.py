@@ -1,0 +1,1 @@
+"""The load against a real PostgreSQL, as role starlift_warehouse, with batches made by hand."""

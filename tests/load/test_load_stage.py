@@ -1,0 +1,159 @@
+"""The stage: everything pending, in order, from a lake's files into the warehouse."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from starlift.adapters.memory import MemoryLake
+from starlift.core import paths
+from starlift.core.manifest import File, Processed, sha256
+from starlift.errors import HeldError, LostRace
+from starlift.ports import Applied, Batch, Loaded
+from starlift.stages import log
+from starlift.stages.load import load
+from tests.load.batches import MODELS, History, design, entries, sale, table
+from tests.load.conftest import Star
+
+
+class ProcessedLake(MemoryLake):
+    """A processed lake, written as transform writes it."""
+
+    def __init__(self, source: str = "totesys") -> None:
+        super().__init__("processed")
+        self.history = History(source)
+
+    def add(
+        self, star: dict[str, list[pa.Table]], held: Sequence[dict[str, Any]] = (), **ledger: pa.Table
+    ) -> None:
+        """Commit the next batch."""
+        self.history.seq += 1
+        seq = self.history.seq
+        manifest: Processed = replace(
+            self.history.manifest("incremental", MODELS),
+            star=tuple(
+                self._parquet(name, paths.star, rows) for name, parts in star.items() for rows in parts
+            ),
+            ledger=tuple(self._parquet(name, paths.ledger, rows) for name, rows in ledger.items()),
+            quarantine=tuple(self._lines(row) for row in held),
+        )
+        self.history.previous = sha256(manifest.encode())
+        log.commit(self, seq, manifest.encode())
+
+    def _parquet(self, name: str, path: Any, rows: pa.Table) -> File:
+        buffer = io.BytesIO()
+        pq.write_table(rows, buffer, compression="zstd")
+        data = buffer.getvalue()
+        return log.store(self, name, path(name, self.history.seq, sha256(data)), data, rows.num_rows)
+
+    def _lines(self, row: dict[str, Any]) -> File:
+        data = zstandard.compress(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        key = paths.quarantine(row["table"], self.history.seq, sha256(data))
+        return log.store(self, row["table"], key, data, 1)
+
+
+@pytest.fixture
+def lake() -> ProcessedLake:
+    """Two batches: designs in two files with a rejected row, then a sale."""
+    found = ProcessedLake()
+    held = {
+        "table": "design",
+        "key": "(3)",
+        "seq": 1,
+        "stage": "transform",
+        "reason": "no\u2028name",
+        "row": {"a": "é"},
+    }
+    states = {"(1)": "live", "(2)": "live", "(3)": "quarantined"}
+    parts = [table("dim_design", [design(1)]), table("dim_design", [design(2)])]
+    found.add({"dim_design": parts}, [held], design=entries(states))
+    found.add(
+        {"fact_sales_order": [table("fact_sales_order", [sale(1)])]}, sales_order=entries({"(1)": "live"})
+    )
+    return found
+
+
+def test_everything_pending_is_applied_in_order_and_then_nothing_is(star: Star, lake: ProcessedLake) -> None:
+    with star.open() as warehouse:
+        first, second = load(lake, warehouse)
+        assert (first.seq, second.seq) == (1, 2)
+        assert first.star["dim_design"].inserted == 2
+        assert second.star["fact_sales_order"].inserted == 1
+        assert load(lake, warehouse) == []
+        status = warehouse.status()
+    assert status.applied is not None
+    assert status.applied.manifest_sha256 == sha256(log.read(lake, 2))
+    [held] = status.quarantine
+    assert (held.table, held.key, held.stage, held.reason, held.seq) == (
+        "design", "(3)", "transform", "no\u2028name", 1,
+    )  # fmt: skip
+    assert ("staff", "(1)", 2) in [(found.table, found.key, found.seq) for found in status.inferred]
+    assert status.ledger["design"] == {"live": 2, "quarantined": 1}
+
+
+def test_an_empty_lake_is_nothing_to_do(star: Star) -> None:
+    with star.open() as warehouse:
+        assert load(MemoryLake(), warehouse) == []
+
+
+def test_what_comes_later_is_applied_later(star: Star, lake: ProcessedLake) -> None:
+    with star.open() as warehouse:
+        load(lake, warehouse)
+        lake.add({"dim_design": [table("dim_design", [design(4)])]}, design=entries({"(4)": "live"}))
+        assert [loaded.seq for loaded in load(lake, warehouse)] == [3]
+
+
+def test_a_damaged_file_holds_its_batch_and_keeps_the_one_before(star: Star, lake: ProcessedLake) -> None:
+    [file] = Processed.decode(log.read(lake, 2)).star
+    lake.put(file.key, b"something else")
+    with star.open() as warehouse:
+        with pytest.raises(HeldError, match=file.key):
+            load(lake, warehouse)
+        applied = warehouse.applied()
+    assert applied is not None
+    assert applied.seq == 1
+
+
+def test_an_idle_lake_that_is_not_the_warehouses_is_noticed(star: Star, lake: ProcessedLake) -> None:
+    with star.open() as warehouse:
+        load(lake, warehouse)
+        other = ProcessedLake("elsewhere")
+        for wrong in (MemoryLake("empty"), other):
+            with pytest.raises(
+                HeldError, match="batch 2 of the warehouse did not come from the lake memory://"
+            ):
+                load(wrong, warehouse)
+            other.add({})
+            other.add({})
+
+
+class OvertakenWarehouse:
+    """A warehouse in which another load is ahead from a given batch on."""
+
+    def __init__(self, ahead_from: int) -> None:
+        self.ahead_from = ahead_from
+
+    def applied(self) -> Applied | None:
+        return None
+
+    def apply(self, batch: Batch) -> Loaded:
+        if batch.manifest.seq >= self.ahead_from:
+            raise LostRace("another load was quicker")
+        return Loaded(batch.manifest.seq, {})
+
+
+def test_a_load_overtaken_at_once_has_lost(lake: ProcessedLake) -> None:
+    with pytest.raises(LostRace):
+        load(lake, OvertakenWarehouse(1))
+
+
+def test_a_load_overtaken_later_reports_what_it_did(lake: ProcessedLake) -> None:
+    assert [loaded.seq for loaded in load(lake, OvertakenWarehouse(2))] == [1]

@@ -1,0 +1,185 @@
+"""`starlift migrate`: each file once, all or nothing, and a star on which the load can keep its promises."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from starlift.adapters.postgres.migrate import read_steps
+from starlift.errors import ConfigurationError
+from tests.load.batches import design, sale
+from tests.load.conftest import Star, model, own_sql
+from tests.postgres import SQL, WarehouseDatabase, connected
+
+FACT = model("f", "fact", "k", "t")
+FACT_DDL = "CREATE TABLE f (id serial PRIMARY KEY, k integer, v text);"
+
+
+@pytest.fixture
+def bare(empty_warehouse: WarehouseDatabase, tmp_path: Path) -> Star:
+    """A warehouse without a star, and a folder of one's own."""
+    return Star(empty_warehouse, sql=own_sql(tmp_path, FACT_DDL))
+
+
+def add(star: Star, file: str, text: str) -> None:
+    """Put a file into sql/warehouse."""
+    (star.sql / "warehouse" / file).write_text(text)
+
+
+def columns(star: Star, table: str) -> list[Any]:
+    """The columns of a table or view of the star."""
+    return star.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND table_name = :table ORDER BY ordinal_position",
+        table=table,
+    )
+
+
+def test_a_second_migration_changes_nothing(bare: Star) -> None:
+    assert bare.migrate([FACT]) == (
+        "010_pipeline.sql", "020_star.sql", "view current_f", "view history_f",
+    )  # fmt: skip
+    catalogue = "SELECT oid, xmin::text, relname FROM pg_class ORDER BY 1"
+    before = bare.rows(catalogue)
+    assert bare.migrate([FACT]) == ()
+    assert bare.rows(catalogue) == before
+
+
+def test_totesys_is_migrated_once(star: Star) -> None:
+    assert star.migrate() == ()
+
+
+def test_a_new_file_is_applied_and_the_views_follow_the_facts_columns(bare: Star) -> None:
+    bare.migrate([FACT])
+    add(bare, "030_more.sql", "-- schema: star\nALTER TABLE f ADD w integer, ALTER k TYPE bigint;")
+    assert bare.migrate([FACT]) == ("030_more.sql", "view current_f", "view history_f")
+    assert columns(bare, "current_f") == [["id"], ["k"], ["v"], ["w"]]
+    assert bare.migrate([FACT]) == ()
+
+
+def test_a_view_that_is_gone_is_made_again(bare: Star) -> None:
+    bare.migrate([FACT])
+    bare.rows("DROP VIEW current_f")
+    assert bare.migrate([FACT]) == ("view current_f",)
+
+
+def test_a_view_that_others_build_on_is_named_and_kept(bare: Star) -> None:
+    bare.migrate([FACT])
+    bare.rows("CREATE VIEW mine AS SELECT k FROM current_f")
+    add(bare, "030_more.sql", "-- schema: star\nALTER TABLE f ADD w integer;")
+    with pytest.raises(ConfigurationError, match=r"view current_f: cannot drop view .* view mine depends on"):
+        bare.migrate([FACT])
+    assert columns(bare, "f") == [["id"], ["k"], ["v"]]
+
+
+def test_a_file_changed_after_it_was_applied_is_refused(bare: Star) -> None:
+    bare.migrate([FACT])
+    add(bare, "020_star.sql", "-- schema: star\nCREATE TABLE f (id serial PRIMARY KEY, k bigint);")
+    with pytest.raises(
+        ConfigurationError, match=r"020_star\.sql was changed after it was applied"
+    ) as refused:
+        bare.migrate([FACT])
+    assert refused.value.hint.endswith("starlift migrate")
+
+
+def test_line_ends_are_no_change(bare: Star) -> None:
+    bare.migrate([FACT])
+    file = bare.sql / "warehouse" / "010_pipeline.sql"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert bare.migrate([FACT]) == ()
+
+
+def test_a_file_that_fails_is_named_and_nothing_is_left(bare: Star) -> None:
+    add(bare, "030_broken.sql", "-- schema: star\nCREATE TABLE g (id integer);\nCREATE TABEL h ();")
+    with pytest.raises(ConfigurationError, match=r'sql/warehouse/030_broken\.sql: syntax error .*"TABEL"'):
+        bare.migrate([FACT])
+    assert bare.rows("SELECT FROM pg_namespace WHERE nspname = 'starlift'") == []
+    assert columns(bare, "f") == []
+
+
+@pytest.mark.parametrize("first", ["CREATE TABLE g ();", "-- schema: elsewhere", "--schema: star", ""])
+def test_a_file_says_in_its_first_line_for_which_schema_it_is(bare: Star, first: str) -> None:
+    add(bare, "030_more.sql", f"{first}\nSELECT 1;")
+    with pytest.raises(ConfigurationError, match=r"030_more\.sql: the first line"):
+        bare.migrate([FACT])
+
+
+def test_a_folder_without_ddl_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no DDL"):
+        read_steps(tmp_path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_steps(tmp_path / "absent")
+
+
+def test_a_star_in_another_schema_has_a_ledger_of_its_own(star: Star) -> None:
+    star.load({"dim_design": [design(1)]})
+    replay = Star(star.database, star.in_schema("Other Star"), pipeline="Other Star_starlift")
+    replay.migrate()
+    assert replay.migrate() == ()
+    replay.load({"dim_design": [design(1, design_name="Bronze")], "fact_sales_order": [sale(1)]})
+    assert star.rows('SELECT design_name FROM "Other Star".dim_design') == [["Bronze"]]
+    assert star.rows('SELECT seq FROM "Other Star".history_fact_sales_order') == [[1]]
+    assert star.rows("SELECT design_name FROM public.dim_design") == [["Wooden"]]
+    assert star.value("SELECT count(*) FROM public.current_fact_sales_order") == 0
+
+
+def test_a_migration_waits_for_a_load(bare: Star) -> None:
+    bare.migrate([FACT])
+    with connected(bare.database.owner) as load, ThreadPoolExecutor() as pool:
+        load.run("BEGIN")
+        load.run("SELECT pg_advisory_xact_lock(hashtextextended('starlift writes starlift', 0))")
+        waiting = pool.submit(bare.migrate, [FACT])
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        load.run("COMMIT")
+        assert waiting.result(timeout=10) == ()
+
+
+PERSON = model("dim_person", "dimension", "person_id", "person")
+MISFITS = {
+    "table f does not exist": ("SELECT 1;", [FACT]),
+    "table f lacks the key column k": ("CREATE TABLE f (id serial PRIMARY KEY);", [FACT]),
+    "fact f needs one SERIAL column of its own as primary key": (
+        "CREATE TABLE f (id integer PRIMARY KEY, k integer);", [FACT]),
+    "fact f needs one SERIAL": ("CREATE TABLE f (id serial, k integer);", [FACT]),
+    "fact f needs": ("CREATE TABLE f (k serial PRIMARY KEY);", [FACT]),
+    r"dimension dim_person needs the primary key \(person_id\)": (
+        "CREATE TABLE dim_person (person_id integer);", [PERSON]),
+    "dim_person.age is NOT NULL, but of a row that has not arrived only key and text are known": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text NOT NULL, age integer NOT NULL);",
+        [PERSON]),
+    r"the foreign key f \(name\) does not refer to the key of a dimension": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text UNIQUE);"
+        "CREATE TABLE f (id serial PRIMARY KEY, k integer, name text REFERENCES dim_person (name));",
+        [FACT, PERSON]),
+    r"the foreign key dim_person \(f_id\) does not refer": (
+        f"{FACT_DDL} CREATE TABLE dim_person (person_id integer PRIMARY KEY, f_id integer REFERENCES f);",
+        [FACT, PERSON]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", MISFITS)
+def test_a_star_on_which_the_load_could_not_work_is_refused(bare: Star, fault: str) -> None:
+    ddl, models = MISFITS[fault]
+    own_sql(bare.sql, ddl)
+    with pytest.raises(ConfigurationError, match=fault):
+        bare.migrate(models)
+
+
+def test_all_that_is_wrong_with_a_star_is_said_at_once(bare: Star) -> None:
+    own_sql(bare.sql, "CREATE TABLE f (k integer);")
+    with pytest.raises(ConfigurationError, match=r"fact f needs .*; table dim_person does not exist"):
+        bare.migrate([FACT, PERSON])
+
+
+def test_a_table_that_no_model_makes_may_be_referred_to(bare: Star) -> None:
+    own_sql(bare.sql, "CREATE TABLE kind (k integer PRIMARY KEY);"
+                      "CREATE TABLE f (id serial PRIMARY KEY, k integer REFERENCES kind);")  # fmt: skip
+    assert "view current_f" in bare.migrate([FACT])
+
+
+def test_every_file_of_the_repository_names_its_schema() -> None:
+    assert {step.schema for step in read_steps(SQL / "warehouse")} == {"star", "pipeline"}
