@@ -13,7 +13,7 @@ from starlift.core.manifest import Counts, sha256
 from starlift.core.source_check import fingerprint
 from starlift.core.units import instant
 from starlift.errors import ConfigurationError, DriftError, InventoryNeeded, LostRace, UnavailableError
-from starlift.stages import log
+from starlift.stages import log, parts
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 
@@ -216,3 +216,16 @@ def test_the_watermark_holder_is_named_in_the_manifest(extractor: Extractor, sho
     holder = extractor.manifest(1).watermark_holder
     assert holder is not None
     assert (holder["pid"], holder["user"]) == (pid, "postgres")
+
+
+def test_a_large_table_is_shipped_in_parts_that_together_are_the_table(
+    extractor: Extractor, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_BYTES", 20_000)
+    shop.run("INSERT INTO item SELECT n, md5(n::text) FROM generate_series(10, 20000) n")
+    extractor.poll()
+    files = extractor.manifest(1).files
+    assert len(files) > 3
+    assert sum(file.rows for file in files) == 19_994
+    assert len({file.key for file in files}) == len(files)
+    assert extractor.names() == shop.names()

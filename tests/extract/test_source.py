@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
+from starlift.adapters.embedded import EmbeddedServer
 from starlift.adapters.postgres import source_sql
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import CHUNK, PostgresSource
 from starlift.core.identity import bucket, key_text
 from starlift.core.polling import Read
+from starlift.errors import ConfigurationError, DriftError
 from tests.extract.conftest import Shop
+from tests.postgres import SETTINGS, connected
 
 NASTY = ["", " ", "\t", "line\nbreak", "\r\n", 'quote "', "it's", "back\\slash", "\\.", "null"]
 NASTY += ["v\x0bf\x0c", "\xa0", "é ü 中 😀", "\x01\x02\x1f"]
@@ -100,3 +104,32 @@ def test_the_reader_cannot_write_even_by_mistake(shop: Shop) -> None:
         with pytest.raises(Exception, match=r"read-only transaction|permission denied"):
             source._connection.run("DELETE FROM public.item")
         source._connection.run("ROLLBACK")
+
+
+def test_a_table_that_changes_its_shape_between_the_look_and_the_read_has_drifted(shop: Shop) -> None:
+    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source:
+        source.preflight(["item"])
+        shop.run("ALTER TABLE item DROP COLUMN name")
+        with pytest.raises(DriftError, match="item changed its shape"), source.snapshot() as snapshot:
+            snapshot.copy(whole("id", "name"), lambda _: None)
+
+
+def test_a_standby_is_refused_with_where_to_go(tmp_path: Path) -> None:
+    """A server told to be a standby is one, with or without a primary to follow."""
+    server = EmbeddedServer(tmp_path / "standby", SETTINGS)
+    try:
+        server.start()
+        data = Path(_setting(server, "data_directory"))
+        server.stop()
+        (data / "standby.signal").touch()
+        server.start()
+        dsn = Dsn.parse(server.url())
+        with PostgresSource(dsn, "public") as source, pytest.raises(ConfigurationError, match="is a standby"):
+            source.preflight(["item"])
+    finally:
+        server.remove()
+
+
+def _setting(server: EmbeddedServer, name: str) -> str:
+    with connected(server.url()) as admin:
+        return str(admin.run("SELECT current_setting(:name)", name=name)[0][0])
