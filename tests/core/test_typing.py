@@ -90,16 +90,10 @@ ACCEPTED: list[tuple[str, str, Any]] = [
     ("double precision", "0.1", 0.1),
     ("double precision", "-0", -0.0),
     ("double precision", "1e+20", 1e20),
-    ("double precision", "1e-05", 1e-5),
     ("double precision", "5e-324", 5e-324),
-    ("double precision", "123456789012345", 123456789012345.0),
-    ("double precision", "1e+15", 1e15),
-    ("double precision", "-1.5e+300", -1.5e300),
     ("double precision", "Infinity", math.inf),
     ("double precision", "-Infinity", -math.inf),
     ("real", "1.5", 1.5),
-    ("real", "1e+06", 1e6),
-    ("real", "123456", 123456.0),
     ("text", "2024-02-30", "2024-02-30"),
     ("numeric", "NaN", "NaN"),
     ("interval", "1 day -02:00:00", "1 day -02:00:00"),
@@ -143,7 +137,6 @@ REFUSED = [
     ("timestamp without time zone", ["2024-02-30 00:00:00", "10000-01-01 00:00:00", "2024-01-01 00:00:00.0"]),
     ("timestamp with time zone", ["2024-01-01 00:00:00+01", "2024-01-01 00:00:00", "2024-01-01 00:00:00Z"]),
     ("double precision", ["1,5", "0x1p3", "", "one", "1e999x"]),
-    ("real", ["16777217", "1.00000001"]),
 ]
 
 
@@ -152,8 +145,11 @@ def test_what_postgresql_would_not_print_so_or_arrow_cannot_hold_is_refused(pg_t
     assert typed(pg_type, text)[1] == {0: f"column x: '{text}' is not {pg_type}"}
 
 
-def test_another_way_to_write_the_same_double_is_accepted() -> None:
-    assert typed("double precision", "1e20", "1.50", "0.1000000000000000055") == ([1e20, 1.5, 0.1], {})
+def test_a_float_may_come_with_more_digits_than_name_it() -> None:
+    """PostgreSQL prints 1.6037050966904479e+18 for the double whose shortest name has a digit less."""
+    texts = ("1.6037050966904479e+18", "1.50", "0.1000000000000000055")
+    assert typed("double precision", *texts) == ([1.603705096690448e18, 1.5, 0.1], {})
+    assert typed("real", "5.9664848e+07")[1] == {}
 
 
 def test_one_bad_value_among_many_refuses_itself_alone() -> None:

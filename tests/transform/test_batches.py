@@ -1,20 +1,17 @@
-"""A batch through transform: conservation, quarantine, the law of the star, and the same bytes twice."""
+"""A batch through transform: conservation, ledger, quarantine and the processed manifest."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from threading import Barrier, Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starlift.adapters.duckdb_engine import DuckDBEngine
-from starlift.core import paths
 from starlift.core.manifest import Counts, Processed, sha256
-from starlift.errors import ConfigurationError, HeldError, LostRace
-from starlift.stages import emission, log, parquet_files
-from starlift.stages.transform import Transformed, transform
+from starlift.stages import log, parquet_files
+from starlift.stages.transform import Transformed
 from tests.transform.lakes import (
     DIM_STAFF,
     FACT_SALE,
@@ -24,7 +21,6 @@ from tests.transform.lakes import (
     model,
     sale,
     staff,
-    table,
 )
 
 
@@ -130,124 +126,6 @@ def test_a_row_that_one_model_refuses_is_in_no_star_table_of_its_source_table(en
     assert pipeline.manifest().star == ()
 
 
-BROKEN = [
-    ("SELECT sale_id FROM sale WHERE sale_id <> 2", "it drops 1 ((2))"),
-    (
-        "SELECT sale_id FROM sale UNION ALL SELECT sale_id FROM sale",
-        "it repeats or invents 3 ((1), (2), (3))",
-    ),
-    ("SELECT sale_id + 1 AS sale_id FROM sale", "it drops 1 ((1)) and repeats or invents 1 ((4))"),
-]
-
-
-@pytest.mark.parametrize(("sql", "fault"), BROKEN)
-def test_a_model_that_drops_or_repeats_rows_is_named_with_their_keys_and_nothing_is_committed(
-    engine: DuckDBEngine, sql: str, fault: str
-) -> None:
-    pipeline = Pipeline(models=[model("fact_sale", sql, driving="sale", key="sale_id")], engine=engine)
-    pipeline.land({"sale": [sale(1), sale(2), sale(3)]})
-    with pytest.raises(ConfigurationError) as caught:
-        pipeline.transform()
-    assert caught.value.message.startswith("model fact_sale does not make one row of each row of sale")
-    assert fault in caught.value.message
-    assert log.head(pipeline.processed) == (0, None)
-
-
-def test_a_join_that_fans_out_is_found_at_the_first_row_it_doubles(engine: DuckDBEngine) -> None:
-    fanning = model(
-        "dim_staff",
-        "SELECT staff_id, title FROM staff LEFT JOIN department ON title <> name",
-        driving="staff",
-        joins="department",
-        key="staff_id",
-    )
-    pipeline = Pipeline(models=[fanning], engine=engine)
-    pipeline.land({"staff": [staff(1, 1), staff(2, 1)], "department": [department(1, "A")]})
-    pipeline.transform()
-    pipeline.land({"department": [department(2, "B")]})
-    with pytest.raises(ConfigurationError, match=r"repeats or invents 2 \(\(1\), \(2\)\)"):
-        pipeline.transform()
-    assert log.head(pipeline.processed)[0] == 1
-
-
-def test_many_keys_are_counted_and_the_first_five_named(engine: DuckDBEngine) -> None:
-    dropping = model("fact_sale", "SELECT sale_id FROM sale WHERE sale_id < 0", driving="sale", key="sale_id")
-    pipeline = Pipeline(models=[dropping], engine=engine)
-    pipeline.land({"sale": [sale(number) for number in range(1, 8)]})
-    with pytest.raises(ConfigurationError, match=r"it drops 7 \(\(1\), \(2\), \(3\), \(4\), \(5\), …\)"):
-        pipeline.transform()
-
-
-KEYS = [
-    ("sale_id + 0.5 AS sale_id", "sale_id", "its key column sale_id is decimal128"),
-    ("sale_id, day", "sale_id, day", "its key has 2 columns, that of sale 1"),
-]
-
-
-@pytest.mark.parametrize(("columns", "key", "fault"), KEYS)
-def test_a_models_key_must_be_the_driving_tables_key(
-    engine: DuckDBEngine, columns: str, key: str, fault: str
-) -> None:
-    wrong = model("fact_sale", f"SELECT {columns} FROM sale", driving="sale", key=key)
-    pipeline = Pipeline(models=[wrong], engine=engine)
-    pipeline.land({"sale": [sale(1)]})
-    with pytest.raises(ConfigurationError) as caught:
-        pipeline.transform()
-    assert fault in caught.value.message
-
-
-def test_a_model_that_fails_over_rows_together_only_is_a_wrong_model_and_no_wrong_row(
-    engine: DuckDBEngine,
-) -> None:
-    summing = model(
-        "fact_sale",
-        "SELECT sale_id, 9223372036854775807 - 1 + count(*) OVER () AS n FROM sale",
-        driving="sale",
-        key="sale_id",
-    )
-    pipeline = Pipeline(models=[summing], engine=engine)
-    pipeline.land({"sale": [sale(1), sale(2)]})
-    with pytest.raises(ConfigurationError, match="fails over rows together that it takes one by one"):
-        pipeline.transform()
-
-
-def test_a_model_that_refuses_too_many_rows_holds_the_batch(
-    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(emission, "MOST_REFUSED", 3)
-    pipeline = Pipeline(models=[FACT_SALE], engine=engine)
-    pipeline.land({"sale": [sale(number, "soon") for number in range(8)]})
-    with pytest.raises(
-        HeldError, match=r"refuses more than 3 rows of a batch; the first is \(0\): 'soon' is"
-    ):
-        pipeline.transform()
-    assert log.head(pipeline.processed) == (0, None)
-
-
-COMPOSITE = {"line": table("shop,number", shop="text", number="integer", note="text")}
-
-
-def test_a_key_of_several_columns_is_matched_by_position_and_printed_as_postgresql_does(
-    engine: DuckDBEngine,
-) -> None:
-    fact = model("fact_line", "SELECT number AS n, shop AS s FROM line", driving="line", key="s, n")
-    pipeline = Pipeline(COMPOSITE, [fact], engine)
-    shops = ["a", 'say "x"', "a b", "", "back\\slash", "(1,2)", "é\u00a0", "A"]
-    pipeline.run({"line": [{"shop": shop, "number": str(n), "note": None} for n, shop in enumerate(shops)]})
-    rows = pipeline.star("fact_line")
-    assert [row["s"] for row in rows] == sorted(shops, key=str.encode)
-    assert {row["_key"] for row in rows} == {
-        "(a,0)",
-        '("say ""x""",1)',
-        '("a b",2)',
-        '("",3)',
-        '("back\\\\slash",4)',
-        '("(1,2)",5)',
-        "(é\u00a0,6)",
-        "(A,7)",
-    }
-
-
 def test_batches_are_taken_in_order_each_once_and_chained(pipeline: Pipeline) -> None:
     for number in (1, 2, 3):
         pipeline.land({"sale": [sale(number)]})
@@ -275,117 +153,6 @@ def test_a_processed_manifest_names_the_models_and_their_hashes(pipeline: Pipeli
     pipeline.run({"sale": [sale(1)]})
     assert pipeline.manifest().models == (DIM_STAFF.ref, FACT_SALE.ref)
     assert pipeline.manifest().fingerprints == dict.fromkeys(SMALL, "f")
-
-
-def _mixed(engine: DuckDBEngine) -> Pipeline:
-    pipeline = Pipeline(engine=engine)
-    pipeline.land(
-        {
-            "sale": [sale(number, "soon" if number % 7 == 0 else "2024-01-31") for number in range(50)],
-            "staff": [staff(number, number % 3) for number in range(20)],
-            "department": [department(1, "One"), department(2, "Two", since="infinity")],
-        }
-    )
-    pipeline.land({"department": [department(1, "Eins"), department(2, "Zwei")], "staff": [staff(3, 1, "")]})
-    return pipeline
-
-
-def test_the_same_batches_give_the_same_bytes_in_another_lake_with_another_engine() -> None:
-    first, second = _mixed(DuckDBEngine()), _mixed(DuckDBEngine())
-    first.transform()
-    second.transform()
-    assert first.objects() == second.objects()
-    assert sum(key.endswith(".parquet") for key in first.objects()) >= 10
-
-
-def test_two_transforms_at_once_write_the_same_and_both_are_content() -> None:
-    pipeline = _mixed(DuckDBEngine())
-    failures: list[BaseException] = []
-    start = Barrier(2)
-
-    def work() -> None:
-        try:
-            start.wait()
-            transform(pipeline.ingestion, pipeline.processed, pipeline.models, DuckDBEngine(), "1")
-        except BaseException as error:  # noqa: BLE001 - the test asks whether there was any
-            failures.append(error)
-
-    threads = [Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    alone = _mixed(DuckDBEngine())
-    alone.transform()
-    assert failures == []
-    assert pipeline.objects() == alone.objects()
-
-
-def test_a_run_killed_before_its_commit_is_done_again_over_its_own_files(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)], "staff": [staff(1, 1)]})
-    whole = pipeline.objects()
-    for key in (paths.manifest(1), paths.HEAD):
-        del pipeline.processed._objects[key]
-    pipeline.transform()
-    assert pipeline.objects() == whole
-
-
-def test_another_version_of_the_code_that_was_first_wins(pipeline: Pipeline) -> None:
-    pipeline.land({"sale": [sale(1)]})
-
-    class Overtaken(DuckDBEngine):
-        def run(self, *arguments: object) -> object:  # type: ignore[override]
-            transform(pipeline.ingestion, pipeline.processed, pipeline.models, DuckDBEngine(), "2")
-            return super().run(*arguments)  # type: ignore[arg-type]
-
-    with pytest.raises(LostRace):
-        transform(pipeline.ingestion, pipeline.processed, pipeline.models, Overtaken(), "1")
-    assert pipeline.manifest().code_version == "2"
-
-
-def test_a_changed_model_is_refused_before_anything_is_written(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)]})
-    pipeline.land({"sale": [sale(2)]})
-    before = pipeline.objects()
-    changed = model("fact_sale", FACT_SALE.sql.partition("\nSELECT")[2], driving="sale", key="sale_id")
-    assert changed.sha256 != FACT_SALE.sha256
-    pipeline.models = (DIM_STAFF, changed)
-    with pytest.raises(ConfigurationError, match="model fact_sale has changed: the star is still made by"):
-        pipeline.transform()
-    assert pipeline.objects() == before
-
-
-def test_a_new_or_lost_model_is_refused_also_where_nothing_is_pending(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)]})
-    pipeline.models = (FACT_SALE,)
-    with pytest.raises(ConfigurationError, match="model dim_staff is gone"):
-        pipeline.transform()
-
-
-def test_a_rebuild_into_an_empty_lake_takes_todays_models_over_all_batches(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)]})
-    pipeline.run({"sale": [sale(2)]})
-    today = model("fact_sale", "SELECT sale_id FROM sale", driving="sale", key="sale_id")
-    rebuilt = Pipeline(models=[today], engine=pipeline.engine)
-    rebuilt.ingestion = pipeline.ingestion
-    assert [done.star for done in rebuilt.transform()] == [{"fact_sale": 1}, {"fact_sale": 1}]
-    assert list(rebuilt.star("fact_sale", 1)[0]) == ["sale_id", "_key"]
-
-
-def test_another_version_of_the_code_goes_on_with_the_same_models(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)]})
-    pipeline.land({"sale": [sale(2)]})
-    (done,) = transform(pipeline.ingestion, pipeline.processed, pipeline.models, pipeline.engine, "2")
-    assert (done.seq, pipeline.manifest().code_version) == (2, "2")
-
-
-def test_lakes_of_two_pipelines_are_told_apart(pipeline: Pipeline) -> None:
-    pipeline.run({"sale": [sale(1)]})
-    other = Pipeline(engine=pipeline.engine)
-    other.land({"sale": [sale(2)]})
-    other.processed = pipeline.processed
-    with pytest.raises(HeldError, match="was not made of that of memory://ingestion"):
-        other.transform()
 
 
 def test_big_tables_are_written_in_several_files_in_order(

@@ -1,18 +1,17 @@
 """Typed columns from the text PostgreSQL printed, and that text back from typed columns.
 
-A value is accepted only where its typed form prints back to the very text it came from; a float also
-where the text is another way to write the same number. So nothing is rounded, cut or read in a wrong
-zone without being noticed. What has no Arrow form (infinity, BC, 24:00, NaN in numeric) is rejected.
+A value is accepted only where its typed form prints back to the very text it came from. So nothing is
+rounded, cut or read in a wrong zone without being noticed. What has no Arrow form (infinity, BC, 24:00,
+NaN in numeric) is rejected. Floats are the exception: PostgreSQL prints enough digits to name exactly
+one of them, but not always the fewest, so any text that reads as a float is that float.
 
 Columns are compared as a whole; single values are looked at only where that comparison failed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -30,12 +29,13 @@ _DAY = "1970-01-01 "
 
 @dataclass(frozen=True)
 class _Form:
-    """An Arrow type with its way to read PostgreSQL's text and to print it."""
+    """An Arrow type with its way to read PostgreSQL's text and to print it. one_text: each value has one
+    text only, so what prints otherwise was not read exactly."""
 
     type: pa.DataType
     read: Convert
     print: Convert
-    same: Callable[[str, str], bool] | None = None
+    one_text: bool = True
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
@@ -67,7 +67,9 @@ def type_rows(rows: pa.Table, columns: Sequence[Column]) -> tuple[pa.Table, dict
 
 
 def text_rows(typed: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """Return the rows as PostgreSQL prints them, each column as text: the inverse of `type_rows`."""
+    """Return the rows as PostgreSQL prints them, each column as text: the inverse of `type_rows`.
+
+    A float may have fewer digits than PostgreSQL gave it; they still name the same float."""
     printed = []
     for column in columns:
         form = _form(column_type(column.type))
@@ -89,14 +91,9 @@ def _typed(texts: Any, form: _Form) -> tuple[Any, dict[int, str]]:
     parts: list[Any] = []
     _read(texts, form, parts)
     typed = pa.concat_arrays(parts)
-    printed = form.print(typed)
-    differs = pc.and_(pc.is_valid(texts), pc.fill_null(pc.not_equal(printed, texts), fill_value=True))
-    failed = {}
-    for position in pc.indices_nonzero(differs).to_pylist():
-        text = texts[position].as_py()
-        if not _same(form, printed[position].as_py(), text):
-            failed[position] = text
-    return typed, failed
+    exact = pc.equal(form.print(typed), texts) if form.one_text else pc.is_valid(typed)
+    failed = pc.and_(pc.is_valid(texts), pc.invert(pc.fill_null(exact, fill_value=False)))
+    return typed, {row: texts[row].as_py() for row in pc.indices_nonzero(failed).to_pylist()}
 
 
 def _read(texts: Any, form: _Form, parts: list[Any]) -> None:
@@ -112,10 +109,6 @@ def _read(texts: Any, form: _Form, parts: list[Any]) -> None:
         _read(texts.slice(middle), form, parts)
 
 
-def _same(form: _Form, printed: str | None, text: str) -> bool:
-    return form.same is not None and printed is not None and form.same(printed, text)
-
-
 def _form(column: ColumnType) -> _Form:
     if column.arrow == "decimal128":
         decimal = pa.decimal128(column.precision, column.scale)
@@ -127,6 +120,10 @@ def _plain(arrow_type: pa.DataType) -> _Form:
     return _Form(arrow_type, lambda texts: texts.cast(arrow_type), _print)
 
 
+def _float(arrow_type: pa.DataType) -> _Form:
+    return _Form(arrow_type, lambda texts: texts.cast(arrow_type), _print_floats, one_text=False)
+
+
 def _print(values: Any) -> Any:
     return values.cast(pa.string())
 
@@ -134,11 +131,15 @@ def _print(values: Any) -> Any:
 def _print_decimals(values: Any) -> Any:
     printed = _print(values)
     # Arrow prints 0.00000010 as 1.0E-7
-    return _printed_again(values, printed, pc.match_substring(printed, "E"), _print_decimal)
+    odd = pc.fill_null(pc.match_substring(printed, "E"), fill_value=False)
+    if not pc.any(odd).as_py():
+        return printed
+    plain = [format(value, "f") for value in pc.filter(values, odd).to_pylist()]
+    return pc.replace_with_mask(printed, odd, pa.array(plain, pa.string()))
 
 
-def _print_decimal(value: Decimal) -> str:
-    return format(value, "f")
+def _print_floats(values: Any) -> Any:
+    return pc.replace_substring(pc.replace_substring(_print(values), "nan", "NaN"), "inf", "Infinity")
 
 
 def _print_timestamps(values: Any) -> Any:
@@ -163,54 +164,13 @@ def _joined(left: Any, right: Any) -> Any:
     return pc.binary_join_element_wise(left, right, "")
 
 
-def _floats(arrow_type: pa.DataType, digits: int) -> _Form:
-    """A float form; `digits`: from which decimal exponent on PostgreSQL writes an exponent."""
-
-    def print_floats(values: Any) -> Any:
-        printed = _print(values)
-        ordinary = pc.and_(
-            pc.is_finite(values),
-            pc.and_(pc.greater_equal(pc.abs(values), 1e-3), pc.less(pc.abs(values), 1e5)),
-        )
-        return _printed_again(printed, printed, pc.invert(ordinary), lambda text: _pg_float(text, digits))
-
-    return _Form(arrow_type, lambda texts: texts.cast(arrow_type), print_floats, _same_number)
-
-
-def _pg_float(text: str, digits: int) -> str:
-    """Write a float as PostgreSQL does. `text` has the shortest digits that name the float."""
-    value = Decimal(text)
-    if not value.is_finite():
-        return "NaN" if value.is_nan() else f"{'-' if value < 0 else ''}Infinity"
-    sign, figures, exponent = value.normalize().as_tuple()
-    point = int(exponent) + len(figures) - 1
-    if value == 0 or -4 <= point < digits:
-        return format(value.normalize(), "f")
-    mantissa = ".".join(filter(None, (str(figures[0]), "".join(map(str, figures[1:])))))
-    return f"{'-' if sign else ''}{mantissa}e{point:+03d}"
-
-
-def _same_number(printed: str, text: str) -> bool:
-    left, right = float(printed), float(text)
-    return left == right or (math.isnan(left) and math.isnan(right))
-
-
-def _printed_again(values: Any, printed: Any, odd: Any, print_one: Callable[[Any], str]) -> Any:
-    """Return `printed` with the texts under the mask `odd` made one by one from `values`."""
-    mask = pc.fill_null(odd, fill_value=False)
-    if not pc.any(mask).as_py():
-        return printed
-    texts = [print_one(value) for value in pc.filter(values, mask).to_pylist()]
-    return pc.replace_with_mask(printed, mask, pa.array(texts, pa.string()))
-
-
 _FORMS: dict[str, _Form] = {
     "bool": _plain(pa.bool_()),
     "int16": _plain(pa.int16()),
     "int32": _plain(pa.int32()),
     "int64": _plain(pa.int64()),
-    "float32": _floats(pa.float32(), 6),
-    "float64": _floats(pa.float64(), 15),
+    "float32": _float(pa.float32()),
+    "float64": _float(pa.float64()),
     "date32": _plain(pa.date32()),
     "time64": _Form(pa.time64("us"), _read_times, _print_times),
     "timestamp": _Form(pa.timestamp("us"), lambda texts: texts.cast(pa.timestamp("us")), _print_timestamps),
