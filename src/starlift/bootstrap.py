@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from starlift import __version__
 from starlift.core.config import PipelineConfig
@@ -37,12 +35,16 @@ class Pipeline:
         """The declared pipeline. Raises ConfigurationError with file and line."""
         file = self.settings.config
         try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            text = file.read_text(encoding="utf-8-sig")
+        except OSError as error:
             raise ConfigurationError(
-                f"the configuration {file} cannot be read: {reason}",
-                "set STARLIFT_CONFIG or write a configuration with: starlift init",
+                f"the configuration {file} cannot be read: {error.strerror}",
+                "set STARLIFT_CONFIG to another, or write Totesys' with: starlift init",
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(
+                f"the configuration {file} is not UTF-8 text: {error.reason} at byte {error.start}",
+                "save it as UTF-8, then: starlift run",
             ) from error
         return parse(text, str(file))
 
@@ -91,53 +93,30 @@ class Pipeline:
 
         address = self.settings.need(variable)
         both = [self.settings.values.get(name) for name in ("STARLIFT_INGESTION", "STARLIFT_PROCESSED")]
-        if both[0] and both[1]:
-            refuse_overlap(both[0], both[1])
-        return open_lake(address, variable)
+        try:
+            if both[0] and both[1]:
+                refuse_overlap(both[0], both[1])
+            return open_lake(address, variable)
+        except ConfigurationError as error:
+            raise self.settings.located(variable, error) from error
 
     def dsn(self, role: Role) -> Dsn:
-        """Return a database's address, from its URL or from its secret."""
+        """Return a database's address, from its secret or, where none is named, from its URL."""
         from starlift.adapters.postgres.connection import Dsn, variable
 
         secret = self.settings.secret(role)
         if secret is not None:
-            return Dsn.parse(secret_url(_fetch_secret(secret), secret), f"the secret {secret}")
-        return Dsn.parse(self.settings.need(variable(role)), variable(role))
+            from starlift.adapters.secrets import fetch_dsn
+
+            return fetch_dsn(secret)
+        name = variable(role)
+        url = self.settings.need(name)
+        try:
+            return Dsn.parse(url, name)
+        except ConfigurationError as error:
+            raise self.settings.located(name, error) from error
 
     @property
     def code_version(self) -> str:
         """The version written into manifests."""
         return __version__
-
-
-def secret_url(text: str, name: str) -> str:
-    """Return the URL for a secret: JSON with host, port, dbname, username, password and, if need be,
-    sslrootcert. Raises ConfigurationError, which never repeats the secret."""
-    try:
-        fields: dict[str, Any] = json.loads(text)
-        user, password, database = (quote(str(fields[k]), "") for k in ("username", "password", "dbname"))
-        host, port = fields["host"], int(fields.get("port", 5432))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        missing = f"{error} is missing" if isinstance(error, KeyError) else "it is not such JSON"
-        raise ConfigurationError(
-            f"the secret {name} needs host, port, dbname, username and password as JSON: {missing}",
-            f"aws secretsmanager put-secret-value --secret-id {name} --secret-string file://secret.json",
-        ) from None
-    root = f"?sslrootcert={quote(fields['sslrootcert'], '')}" if fields.get("sslrootcert") else ""
-    return f"postgresql://{user}:{password}@{host}:{port}/{database}{root}"
-
-
-def _fetch_secret(name: str) -> str:
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from starlift.errors import UnavailableError
-
-    try:
-        answer = boto3.client("secretsmanager").get_secret_value(SecretId=name)
-    except (BotoCoreError, ClientError) as error:
-        raise UnavailableError(
-            f"the secret {name} cannot be fetched: {error}",
-            f"aws secretsmanager describe-secret --secret-id {name}",
-        ) from error
-    return str(answer.get("SecretString", ""))
