@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from starlift import __version__
 from starlift.bootstrap import Pipeline
 from starlift.core.units import duration
 from starlift.entrypoints import commands
-from starlift.errors import StarliftError
+from starlift.entrypoints.answers import Answer, failed
+from starlift.entrypoints.terminal import make_printable, print_answer, say, tell
+from starlift.errors import ConfigurationError, StarliftError
 from starlift.settings import Settings, read
 
-COMMANDS: dict[str, tuple[Callable[[commands.Call], commands.Answer], str]] = {
+COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     "init": (commands.init, "write .env and sql/ for Totesys into this folder, overwriting nothing"),
     "migrate": (commands.migrate, "create or upgrade the star and its ledger in the warehouse"),
     "run": (commands.run, "one cycle: extract, transform, load"),
@@ -28,75 +29,100 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], commands.Answer], str]] = {
     "demo": (commands.demo, "the whole pipeline on this machine, with a PostgreSQL of its own"),
 }
 
+WITHOUT_SETTINGS = ("init", "demo")
+"""Commands that make settings, or have their own: a `.env` that is half written is not in their way."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong word like any other error, so that it has a hint, and `--json` holds."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(message, f"{self.prog} --help")
+
+    def print_help(self, _file: object = None) -> None:
+        say(self.format_help().rstrip())
+
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    """Return the parser of the whole command line. It raises ConfigurationError for a wrong word."""
+    top = _Parser(
         prog="starlift",
         description="Lift an OLTP PostgreSQL database into a star-schema warehouse, without losing a row.",
+        epilog="exit codes: 0 done or nothing to do, 1 unexpected, 2 configuration, 3 rows quarantined (with "
+        "--strict), 4 look first, 5 unreachable or refused, 6 another run won, 7 the source's shape changed",
+        allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"starlift {__version__}")
+    top.add_argument("--json", action="store_true", help="answer with one JSON object")
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in COMMANDS.items():
-        command = sub.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        command.add_argument("--json", action="store_true", help="answer with one JSON object")
-        if name == "run":
-            command.add_argument("--every", type=_interval, metavar="5m", help="repeat until SIGTERM")
-        if name in ("run", "transform", "load"):
-            command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
-        if name == "demo":
-            command.add_argument("--folder", type=Path, default=Path(".demo"), help="where its state is")
-            command.add_argument("--clean", action="store_true", help="stop its server, remove its state")
+        description = text[0].upper() + text[1:] + "."
+        command = sub.add_parser(name, help=text, description=description, allow_abbrev=False)
+        # suppressed, or it would undo a --json before the command
+        command.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="answer with one JSON object"
+        )
+        _add_options(name, command)
     return top
+
+
+def _add_options(name: str, command: argparse.ArgumentParser) -> None:
+    if name == "run":
+        command.add_argument(
+            "--every",
+            type=_interval,
+            metavar="5m",
+            help="go on with a cycle every 5 minutes (30s, 5m, 1h) until SIGTERM or Ctrl-C, which wait for "
+            "the batch; with --json a line a cycle",
+        )
+    if name in ("run", "transform", "load"):
+        command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
+    if name == "demo":
+        command.add_argument("--folder", type=Path, default=Path(".demo"), help="where its state is")
+        command.add_argument("--clean", action="store_true", help="stop its server, remove its state")
 
 
 def _interval(text: str) -> float:
     try:
-        return duration(text).total_seconds()
-    except ValueError as error:
+        seconds = duration(text).total_seconds()
+    except (ValueError, OverflowError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than a second; write 1s or more")
+    return seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. No deliberate error shows a traceback."""
+    make_printable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    arguments = parser().parse_args(argv)
-    command, _ = COMMANDS[arguments.command]
+    words = sys.argv[1:] if argv is None else list(argv)
+    as_json = "--json" in words
     try:
-        settings = Settings({}) if arguments.command == "demo" else read(Path.cwd())
-        answer = command(commands.Call(Pipeline(settings), arguments, _Progress()))
+        answer = _carry_out(words)
     except StarliftError as error:
-        answer = commands.failed(error)
+        answer = failed(error)
     except KeyboardInterrupt:
-        return 130
-    print_answer(answer, as_json=arguments.json)
+        tell("starlift: interrupted; nothing is half written, go on with: starlift run")
+        answer = Answer({"error": _INTERRUPTION}, code=INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - reported whole, and the exit code says so
+        answer = commands.unforeseen(error)
+    print_answer(answer, as_json=as_json)
     return answer.exit_code
 
 
-def print_answer(answer: commands.Answer, *, as_json: bool) -> None:
-    try:
-        if as_json:
-            print(json.dumps(answer.document, ensure_ascii=False), flush=True)  # noqa: T201
-        elif answer.text:
-            print(answer.text, flush=True)  # noqa: T201
-        for error in answer.errors:
-            print(commands.error_text(error), file=sys.stderr, flush=True)  # noqa: T201
-    except BrokenPipeError:
-        # the reader of a pipe (head, less) has seen enough; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+_INTERRUPTION = {
+    "code": "interrupted",
+    "message": "interrupted; nothing is half written",
+    "hint": "starlift run",
+}
 
 
-class _Progress:
-    """Tells stderr of long work: a line a table and stage, at most one a second."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-
-    def __call__(self, stage: str, table: str, rows: int) -> None:
-        import time
-
-        now = time.monotonic()
-        if self._last and now - self._last < 1:
-            return
-        self._last = now
-        print(f"{stage} {table}: {rows:,} rows", file=sys.stderr, flush=True)  # noqa: T201
+def _carry_out(words: Sequence[str]) -> Answer:
+    arguments = parser().parse_args(words)
+    command, _ = COMMANDS[arguments.command]
+    settings = Settings({}) if arguments.command in WITHOUT_SETTINGS else read(Path())
+    return command(commands.Call(Pipeline(settings), arguments))

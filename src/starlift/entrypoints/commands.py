@@ -2,70 +2,52 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import traceback
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from starlift.bootstrap import Pipeline
 from starlift.entrypoints import local
+from starlift.entrypoints.answers import Answer, failed
 from starlift.entrypoints.moved import moved_text
-from starlift.errors import ConfigurationError, StarliftError, worst
+from starlift.entrypoints.repeat import repeat
+from starlift.entrypoints.terminal import Progress, print_answer, say, tell
+from starlift.errors import ConfigurationError, StarliftError
 from starlift.stages.cycle import Cycle
 
 
 @dataclass(frozen=True)
 class Call:
-    """One invocation: the pipeline, the arguments, and whom to tell of progress."""
+    """One invocation: the pipeline and the arguments."""
 
     pipeline: Pipeline
     arguments: Namespace
-    progress: Callable[[str, str, int], None]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command says: an object for machines, text for people, errors for stderr."""
-
-    document: Mapping[str, Any]
-    text: str = ""
-    errors: tuple[StarliftError, ...] = ()
-    code: int = 0
-
-    @property
-    def exit_code(self) -> int:
-        """By the contract: of several causes the first of 5, 2, 7, 4, 3."""
-        return worst([error.exit_code for error in self.errors] + [self.code])
-
-
-def failed(error: StarliftError) -> Answer:
-    """Return the answer to a command that could not be carried out."""
-    return Answer({"error": error_document(error)}, errors=(error,))
-
-
-def error_document(error: StarliftError) -> dict[str, str]:
-    """Return an error as `--json` shows it."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}
-
-
-def error_text(error: StarliftError) -> str:
-    """Return an error as a person reads it; the command to type comes last."""
-    lead = f"starlift: {error.message}"
-    return f"{lead}\n  {error.hint}" if error.hint and error.exit_code != 6 else lead
 
 
 def init(_call: Call) -> Answer:
     """Write `.env` and `sql/` for Totesys into the working folder, overwriting nothing."""
     from starlift.entrypoints.initialise import write_project
 
-    written, kept = write_project(Path.cwd())
-    lines = [f"wrote {name}" for name in written] + [f"kept  {name}" for name in kept]
-    lines.append("Next: fill in .env, then: starlift migrate && starlift run")
+    written, kept = write_project(Path())
+    lines = [
+        f"{verb} {name}" for verb, names in (("wrote", written), ("kept ", kept)) for name in _tops(names)
+    ]
+    first = "fill in .env, then: " if ".env" in written else ""
+    lines.append(f"Next: {first}starlift migrate && starlift run")
     return Answer({"written": written, "kept": kept}, "\n".join(lines))
+
+
+def _tops(names: Sequence[str]) -> list[str]:
+    """The files as such, folders with the number of files in them."""
+    count = Counter(name.split("/")[0] for name in names)
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    return [
+        f"{name}/ ({number} file{'' if number == 1 else 's'})" if name in folders else name
+        for name, number in count.items()
+    ]
 
 
 def migrate(call: Call) -> Answer:
@@ -78,37 +60,40 @@ def migrate(call: Call) -> Answer:
 
 def extract(call: Call) -> Answer:
     """Poll the source once."""
-    run = local.new_run(call.pipeline, call.progress)
-    extracted = local.extract(call.pipeline, run)
-    document = Cycle(run.run_id, extracted=extracted).document()
-    document["outcome"] = "extracted" if extracted.kind else "nothing"
-    return Answer(document, moved_text(document))
+    run = local.new_run(call.pipeline, Progress())
+    cycle = Cycle(run.run_id)
+    with cycle.timed("extract"):
+        cycle.extracted = local.extract(call.pipeline, run)
+    return _cycle_answer(cycle)
 
 
 def transform(call: Call) -> Answer:
     """Transform every pending batch."""
-    run_id = local.new_run(call.pipeline, call.progress).run_id
-    return _cycle_answer(Cycle(run_id, transformed=local.transform(call.pipeline)), call)
+    cycle = Cycle(local.new_run(call.pipeline, local.unheard).run_id)
+    with cycle.timed("transform"):
+        cycle.transformed = local.transform(call.pipeline, Progress())
+    return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
-    run_id = local.new_run(call.pipeline, call.progress).run_id
-    return _cycle_answer(Cycle(run_id, loaded=local.load(call.pipeline)), call)
+    cycle = Cycle(local.new_run(call.pipeline, local.unheard).run_id)
+    with cycle.timed("load"):
+        cycle.loaded, cycle.applied = local.load(call.pipeline, Progress())
+    return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def run(call: Call) -> Answer:
     """Run one cycle, or one every interval until SIGTERM."""
-    if call.arguments.every is None:
-        return _cycle_answer(local.cycle(call.pipeline, call.progress), call)
+    arguments = call.arguments
+    if arguments.every is None:
+        return _cycle_answer(local.cycle(call.pipeline, Progress()), strict=arguments.strict)
     return _run_every(call)
 
 
-def _cycle_answer(cycle: Cycle, call: Call) -> Answer:
+def _cycle_answer(cycle: Cycle, *, strict: bool = False) -> Answer:
     document = cycle.document()
-    if cycle.errors:
-        document["error"] = error_document(cycle.errors[0])
-    code = 3 if call.arguments.strict and cycle.quarantined else 0
+    code = 3 if strict and cycle.quarantined else 0
     return Answer(document, moved_text(document), tuple(cycle.errors), code)
 
 
@@ -116,33 +101,45 @@ def _run_every(call: Call) -> Answer:
     """Cycle until SIGTERM or SIGINT; a cycle that is under way is finished first.
 
     A failure is reported and the next cycle tries again, because the manifests are the state: nothing is
-    lost by it. Only a configuration that cannot work ends the loop.
+    lost by it. Only a configuration that cannot work ends the loop, with its own exit code.
     """
-    from starlift.entrypoints.cli import print_answer
+    last = Answer(None)
 
-    stop = threading.Event()
+    def once() -> bool:
+        nonlocal last
+        last = _reported(call)
+        print_answer(last, as_json=call.arguments.json)
+        return last.exit_code != ConfigurationError.exit_code
 
-    def finish(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
+    if repeat(once, call.arguments.every):
+        return Answer(None)
+    return Answer(None, code=last.exit_code)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, finish)
-    answer = Answer({})
-    while not stop.is_set():
-        answer = _cycle_answer(local.cycle(call.pipeline, call.progress), call)
-        if answer.exit_code == ConfigurationError.exit_code:
-            return answer
-        print_answer(answer, as_json=call.arguments.json)
-        stop.wait(call.arguments.every)
-    return Answer(answer.document, "stopped after a whole batch")
+
+def _reported(call: Call) -> Answer:
+    """One cycle of many, whatever it meets: a fault that nobody foresaw is not worth the next cycles."""
+    try:
+        return _cycle_answer(local.cycle(call.pipeline, Progress()), strict=call.arguments.strict)
+    except Exception as error:  # noqa: BLE001 - reported whole
+        return unforeseen(error)
+
+
+def unforeseen(error: Exception) -> Answer:
+    """Show the traceback of a fault that no error of starlift stands for, and return the answer to it."""
+    tell("".join(traceback.format_exception(error)))
+    return failed(
+        StarliftError(
+            f"this is a fault of starlift: {type(error).__name__}: {error}",
+            "nothing is half written; please report the lines above, and see what there is: starlift status",
+        )
+    )
 
 
 def status(call: Call) -> Answer:
     """Say how fresh the warehouse is and what stands in the way."""
     from starlift.entrypoints.status import report
 
-    with call.pipeline.warehouse as warehouse:
-        return report(call.pipeline, warehouse)
+    return report(call.pipeline)
 
 
 def demo(call: Call) -> Answer:
@@ -155,11 +152,7 @@ def demo(call: Call) -> Answer:
         text = f"removed {folder}" if removed else f"there is no demo in {folder}"
         return Answer({"removed": removed}, text)
     quiet = call.arguments.json
-    return Answer(play(folder, _nothing if quiet else _say))
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the demo's answer, while it is made
+    return Answer(play(folder, _nothing if quiet else say))
 
 
 def _nothing(_text: str) -> None:

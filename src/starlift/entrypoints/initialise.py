@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
@@ -11,35 +12,64 @@ from starlift.errors import UnavailableError
 TEMPLATE = "starlift.reference"
 """The package that carries the repository's sql/ folder: the Totesys star, whole."""
 
+LAKES = ("ingestion", "processed")
+
+ENVIRONMENT = """\
+# Where the pipeline reads and writes. `starlift init` writes this file; what the environment itself sets
+# wins over it. In AWS the deployment sets these; `make demo` reads none of them.
+
+# The database to read, for example
+#   postgresql://starlift_source:password@db.example.com:5432/totesys?sslrootcert=/etc/ssl/certs/db-ca.pem
+# A special character in the password is percent-encoded (@ is %40). Without sslmode the server's
+# certificate is verified, unless the host is this machine.
+STARLIFT_SOURCE_URL=
+
+# The database to keep the star in, for example
+#   postgresql://starlift_warehouse:password@warehouse.example.com:5432/warehouse
+STARLIFT_WAREHOUSE_URL=
+
+# Instead of a URL: the name or ARN of a secret in AWS Secrets Manager, JSON with host, port, dbname,
+# username, password and, if need be, sslrootcert. Where both are set the secret wins.
+#STARLIFT_SOURCE_SECRET=starlift/source
+#STARLIFT_WAREHOUSE_SECRET=starlift/warehouse
+
+# The two lakes: rows as they were read, and rows of the star. s3://bucket, s3://bucket/prefix or
+# file:///folder; neither inside the other. A folder must exist. The pipeline's state is in them: keep them.
+STARLIFT_INGESTION={ingestion}
+STARLIFT_PROCESSED={processed}
+
+# The tables to take, and where models, DDL and checks are: in the folders beside this file
+#STARLIFT_CONFIG=sql/pipeline.toml
+
+# For s3:// and secrets the usual AWS variables count, the endpoint of another S3 included
+#AWS_PROFILE=starlift
+#AWS_REGION=eu-west-2
+#AWS_ENDPOINT_URL=http://127.0.0.1:9000
+"""
+"""The text of a new `.env`, and of the repository's .env.example."""
+
 
 def write_project(folder: Path) -> tuple[list[str], list[str]]:
-    """Write `.env` and `sql/` into a folder. Return the names written and those kept as they were.
+    """Write `.env`, the lakes it names and `sql/` into a folder. Return the names written and those kept
+    as they were.
 
     A file that is there is never touched. Raises UnavailableError where the folder cannot be written.
     """
-    written: list[str] = []
-    kept: list[str] = []
-    environment = env_text(folder)
-    for name, data in [(".env", environment.encode()), *_template(files(TEMPLATE), PurePosixPath("sql"))]:
-        target = folder / name
-        if target.exists():
-            kept.append(name)
-            continue
-        _write(target, data)
-        written.append(name)
-    return written, kept
+    project = _Project(folder)
+    lakes = folder / "lake"
+    if not os.path.lexists(folder / ".env"):
+        for lake in LAKES:
+            project.make_folder(lakes / lake)
+    project.write(".env", env_text(lakes).encode(), mode=0o600)
+    for name, data in _template(files(TEMPLATE), PurePosixPath("sql")):
+        project.write(name, data)
+    return project.written, project.kept
 
 
-def env_text(folder: Path) -> str:
-    """Return a `.env` with the lakes below `folder` and the database addresses left to fill in."""
-    return f"""\
-# Where the pipeline reads and writes. docs/configuration.md says what else can be set.
-# Each address is postgresql://user:password@host:5432/database; TLS is verified unless the host is local.
-STARLIFT_SOURCE_URL=
-STARLIFT_WAREHOUSE_URL=
-STARLIFT_INGESTION={(folder / "lake" / "ingestion").absolute().as_uri()}
-STARLIFT_PROCESSED={(folder / "lake" / "processed").absolute().as_uri()}
-"""
+def env_text(lakes: Path) -> str:
+    """Return a `.env` with the lakes in a folder and the database addresses left to fill in."""
+    ingestion, processed = ((lakes / lake).absolute().as_uri() for lake in LAKES)
+    return ENVIRONMENT.format(ingestion=ingestion, processed=processed)
 
 
 def _template(folder: Traversable, prefix: PurePosixPath) -> list[tuple[str, bytes]]:
@@ -53,14 +83,41 @@ def _template(folder: Traversable, prefix: PurePosixPath) -> list[tuple[str, byt
     return found
 
 
-def _write(target: Path, data: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mode = 0o600 if target.name == ".env" else 0o644
-        target.touch(mode)
-        target.write_bytes(data)
-    except OSError as error:
-        raise UnavailableError(
-            f"{target} cannot be written: {error.strerror}",
-            "change to a folder of yours, then: starlift init",
-        ) from error
+class _Project:
+    """A folder that is filled without touching what is in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written: list[str] = []
+        self.kept: list[str] = []
+
+    def make_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+    def write(self, name: str, data: bytes, mode: int = 0o644) -> None:
+        """Write a file whole, with the given permissions from its first moment, or keep what is there."""
+        target = self.folder / name
+        self.make_folder(target.parent)
+        try:
+            descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+        except FileExistsError:
+            self.kept.append(name)
+            return
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            target.unlink()  # or the next init would keep the half
+            raise _unwritable(target, error) from error
+        self.written.append(name)
+
+
+def _unwritable(target: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"{target} cannot be written: {error.strerror}", "change to a folder of yours, then: starlift init"
+    )

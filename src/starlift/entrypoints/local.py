@@ -13,12 +13,17 @@ from starlift.stages.cycle import Cycle, Stages, run_cycle
 from starlift.stages.extract import Extracted, Run
 
 if TYPE_CHECKING:
-    from starlift.ports import Loaded
+    from starlift.ports import Applied, Loaded
     from starlift.stages.transform import Transformed
 
 Progress = Callable[[str, str, int], None]
+"""Told of stage, table or batch, and rows so far."""
 
 _logger = logging.getLogger("starlift")
+
+
+def unheard(_stage: str, _table: str, _rows: int) -> None:
+    """Tell nobody of progress."""
 
 
 def new_run(pipeline: Pipeline, progress: Progress) -> Run:
@@ -27,13 +32,27 @@ def new_run(pipeline: Pipeline, progress: Progress) -> Run:
     return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, progress)
 
 
-def cycle(pipeline: Pipeline, progress: Progress = lambda *_: None) -> Cycle:
-    """Run extract, transform and load once."""
+def cycle(pipeline: Pipeline, progress: Progress = unheard) -> Cycle:
+    """Run extract, transform and load once, if they can be finished."""
     run = new_run(pipeline, progress)
     return run_cycle(
         run.run_id,
-        Stages(lambda: extract(pipeline, run), lambda: transform(pipeline), lambda: load(pipeline)),
+        Stages(
+            check=lambda: check(pipeline),
+            extract=lambda: extract(pipeline, run),
+            transform=lambda: transform(pipeline, progress),
+            load=lambda: load(pipeline, progress),
+        ),
     )
+
+
+def check(pipeline: Pipeline) -> None:
+    """Raise where a cycle could not be finished; nothing has been written then."""
+    from starlift.stages.readiness import check_ready
+
+    pipeline.dsn("source")
+    with pipeline.warehouse as warehouse:
+        check_ready(pipeline.ingestion, pipeline.processed, warehouse, pipeline.models)
 
 
 def extract(pipeline: Pipeline, run: Run) -> Extracted:
@@ -54,17 +73,18 @@ def extract(pipeline: Pipeline, run: Run) -> Extracted:
     return extracted
 
 
-def transform(pipeline: Pipeline) -> list[Transformed]:
+def transform(pipeline: Pipeline, progress: Progress = unheard) -> list[Transformed]:
     """Model every batch that is landed and not yet modelled."""
     from starlift.stages.transform import transform as process
 
     parts = pipeline
-    return list(process(parts.ingestion, parts.processed, parts.models, parts.engine, parts.code_version))
+    lakes = parts.ingestion, parts.processed
+    return list(process(*lakes, parts.models, parts.engine, parts.code_version, progress))
 
 
-def load(pipeline: Pipeline) -> list[Loaded]:
-    """Apply every batch that is modelled and not yet in the warehouse."""
+def load(pipeline: Pipeline, progress: Progress = unheard) -> tuple[list[Loaded], Applied | None]:
+    """Apply every batch that is modelled and not yet in the warehouse; also return the last one there."""
     from starlift.stages.load import load as apply
 
     with pipeline.warehouse as warehouse:
-        return list(apply(pipeline.processed, warehouse))
+        return list(apply(pipeline.processed, warehouse, progress)), warehouse.applied()

@@ -2,119 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlift.bootstrap import Pipeline
 from starlift.core.manifest import Manifest
 from starlift.core.units import instant
-from starlift.entrypoints.answers import age, table
-from starlift.entrypoints.commands import Answer
+from starlift.entrypoints.answers import Answer, age
+from starlift.entrypoints.standing_text import standing_text
 from starlift.errors import HeldError, StarliftError
 from starlift.stages import log
 
 if TYPE_CHECKING:
-    from starlift.adapters.postgres.warehouse import PostgresWarehouse
+    from starlift.adapters.postgres.standing import Standing
+
+T = TypeVar("T")
 
 
-def report(pipeline: Pipeline, warehouse: PostgresWarehouse) -> Answer:
-    """Return the state of every stage. A warehouse older than `stale_after` is an error (exit 4)."""
-    now = datetime.now(UTC)
-    head, stored = log.head(pipeline.ingestion)
-    manifest = Manifest.decode(stored) if stored else None
-    processed, _ = log.head(pipeline.processed)
-    found = warehouse.status()
-    applied = found.applied
-    freshness = _seconds(now, applied.complete_to) if applied else None
-    document: dict[str, Any] = {
+@dataclass
+class _Found:
+    """What could be asked. Each part may fail for itself: status is typed when something does not work."""
+
+    now: datetime
+    errors: list[StarliftError] = field(default_factory=list)
+    head: int | None = None
+    manifest: Manifest | None = None
+    processed: int | None = None
+    standing: Standing | None = None
+
+    def ask(self, question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except StarliftError as error:
+            self.errors.append(error)
+            return None
+
+    def age(self, moment: str | None) -> float | None:
+        return round((self.now - instant(moment)).total_seconds(), 1) if moment else None
+
+
+def report(pipeline: Pipeline) -> Answer:
+    """Return the state of every stage, and with it the errors of those that do not answer; what they
+    would have said is None. A warehouse older than `stale_after` is an error too (exit 4)."""
+    found = _Found(datetime.now(UTC))
+    lakes, warehouse = (pipeline.ingestion, pipeline.processed), pipeline.warehouse
+    if (newest := found.ask(lambda: log.head(lakes[0]))) is not None:
+        found.head, stored = newest
+        found.manifest = Manifest.decode(stored) if stored else None
+    if (made := found.ask(lambda: log.head(lakes[1]))) is not None:
+        found.processed = made[0]
+    with warehouse:
+        found.standing = found.ask(warehouse.status)
+    document = _document(found)
+    if stale := _stale(found, pipeline):
+        found.errors.append(stale)
+    return Answer(document, standing_text(document), tuple(found.errors))
+
+
+def _document(found: _Found) -> dict[str, Any]:
+    standing = found.standing
+    applied = standing.applied if standing else None
+    return {
         "applied_seq": applied.seq if applied else None,
-        "head_seq": head,
-        "processed_seq": processed,
-        "freshness_s": freshness,
-        "tables": _tables(manifest, now),
-        "pending": {"transform": head - processed, "load": processed - (applied.seq if applied else 0)},
-        "quarantine": [dict(vars(row)) for row in found.quarantine],
-        "inferred": [dict(vars(row)) for row in found.inferred],
+        "applied_at": applied.applied_at if applied else None,
+        "head_seq": found.head,
+        "processed_seq": found.processed,
+        "freshness_s": found.age(applied.complete_to) if applied else None,
+        "tables": _tables(found),
+        "pending": {
+            "transform": _difference(found.head, found.processed),
+            "load": _difference(found.processed, (applied.seq if applied else 0) if standing else None),
+        },
+        "quarantine": [dict(vars(row)) for row in standing.quarantine] if standing else None,
+        "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
         "held": [],
-        "watermark_holder": _holder(manifest, now),
+        "watermark_holder": _holder(found),
     }
-    errors = _stale(freshness, pipeline)
-    return Answer(document, _text(document), errors)
 
 
-def _seconds(now: datetime, moment: str | None) -> float | None:
-    return round((now - instant(moment)).total_seconds(), 1) if moment else None
+def _difference(newer: int | None, older: int | None) -> int | None:
+    return None if newer is None or older is None else max(newer - older, 0)
 
 
-def _tables(manifest: Manifest | None, now: datetime) -> dict[str, dict[str, Any]]:
-    if manifest is None:
-        return {}
+def _tables(found: _Found) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "mode": state.mode,
             "complete_to": state.complete_to,
-            "freshness_s": _seconds(now, state.complete_to),
+            "freshness_s": found.age(state.complete_to),
             "rows": state.count,
         }
-        for name, state in manifest.tables.items()
+        for name, state in (found.manifest.tables if found.manifest else {}).items()
     }
 
 
-def _holder(manifest: Manifest | None, now: datetime) -> dict[str, Any] | None:
-    holder = manifest.watermark_holder if manifest else None
-    return {**holder, "age_s": _seconds(now, holder["since"])} if holder else None
+def _holder(found: _Found) -> dict[str, Any] | None:
+    """The oldest open transaction, as the newest batch saw it. age_s: of the transaction by now."""
+    holder = found.manifest.watermark_holder if found.manifest else None
+    return {**holder, "age_s": found.age(holder["since"])} if holder else None
 
 
-def _stale(freshness: float | None, pipeline: Pipeline) -> tuple[StarliftError, ...]:
+def _stale(found: _Found, pipeline: Pipeline) -> HeldError | None:
+    """An error where the warehouse is too old, or has nothing though the first batch is as old."""
     limit = pipeline.config.limits.stale_after.total_seconds()
-    if freshness is None or freshness <= limit:
-        return ()
-    return (
-        HeldError(
-            f"the warehouse is complete to {age(freshness)} ago, more than {age(limit)} (stale_after)",
-            "starlift run",
-        ),
-    )
-
-
-def _text(document: Mapping[str, Any]) -> str:
-    if document["applied_seq"] is None and not document["head_seq"]:
-        return "no batch yet; the first one: starlift run"
-    parts = [
-        table(
-            ["table", "mode", "rows", "complete to", "age"],
-            [
-                [name, t["mode"], t["rows"], t["complete_to"], _age(t["freshness_s"])]
-                for name, t in document["tables"].items()
-            ],
-        ),
-        _batches(document),
-    ]
-    if document["quarantine"]:
-        rows = [[q["table"], q["key"], q["stage"], q["seq"], q["reason"]] for q in document["quarantine"]]
-        parts.append(table(["quarantined", "key", "stage", "batch", "reason"], rows))
-    if document["inferred"]:
-        rows = [[row["table"], row["key"], row["seq"]] for row in document["inferred"]]
-        parts.append(table(["not loaded yet, but referenced", "key", "batch"], rows))
-    return "\n\n".join(parts)
-
-
-def _batches(document: Mapping[str, Any]) -> str:
-    pending = document["pending"]
-    lines = [
-        f"batch {document['applied_seq'] or 0} is in the warehouse, {_age(document['freshness_s'])} old",
-        f"pending: {pending['transform']} to transform, {pending['load']} to load",
-        f"quarantine: {len(document['quarantine'])} rows",
-    ]
-    holder = document["watermark_holder"]
-    if holder:
-        lines.append(
-            f"watermark held by pid {holder['pid']} ({holder['user']}), "
-            f"in a transaction for {_age(holder['age_s'])} when last polled"
-        )
-    return "\n".join(lines)
-
-
-def _age(seconds: float | None) -> str:
-    return "-" if seconds is None else age(seconds)
+    standing = found.standing
+    if standing is None:
+        return None
+    if standing.applied:
+        old = found.age(standing.applied.complete_to)
+        text = "the warehouse is complete to {} ago"
+    else:
+        first = found.ask(lambda: log.read(pipeline.ingestion, 1)) if found.head else None
+        old = found.age(Manifest.decode(first).clock) if first else None
+        text = "the first batch was landed {} ago, and the warehouse has none"
+    if old is None or old <= limit:
+        return None
+    return HeldError(f"{text.format(age(old))}; stale_after is {age(limit)}", "starlift run")

@@ -7,13 +7,14 @@ failure is reported when they are done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlift.core.manifest import Counts
-from starlift.errors import LostRace, StarliftError
-from starlift.ports import Loaded, StarCounts
+from starlift.errors import HeldError, LostRace, StarliftError
+from starlift.ports import Applied, Loaded, StarCounts
 from starlift.stages.extract import Extracted
 
 if TYPE_CHECKING:
@@ -25,14 +26,28 @@ T = TypeVar("T")
 
 @dataclass
 class Cycle:
-    """What one cycle moved, and what went wrong on the way. seconds: wall time of each stage."""
+    """What one cycle moved, and what went wrong on the way.
+
+    applied: the last batch in the warehouse, as far as load came to ask. seconds: wall time of each
+    stage that ran.
+    """
 
     run_id: str
     extracted: Extracted | None = None
     transformed: list[Transformed] = field(default_factory=list)
     loaded: list[Loaded] = field(default_factory=list)
+    applied: Applied | None = None
     errors: list[StarliftError] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Record the wall time of a block, however it ends."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.monotonic() - started, 3)
 
     @property
     def quarantined(self) -> int:
@@ -42,44 +57,65 @@ class Cycle:
 
     @property
     def outcome(self) -> str:
-        """applied, nothing, lost or held, as `starlift run --json` names it."""
+        """What `--json` calls it: lost, held, applied (a batch is in the warehouse that was not before),
+        failed, transformed or extracted where it came no further, or nothing."""
         if any(isinstance(error, LostRace) for error in self.errors):
             return "lost"
-        if any(error.exit_code == 4 for error in self.errors):
+        if any(isinstance(error, HeldError) for error in self.errors):
             return "held"
-        return "applied" if self.loaded else "nothing"
+        if self.loaded:
+            return "applied"
+        if self.errors:
+            return "failed"
+        if self.transformed:
+            return "transformed"
+        return "extracted" if self.extracted and self.extracted.kind else "nothing"
 
     def document(self) -> dict[str, Any]:
-        """Return the object that `starlift run --json` prints."""
-        extracted = self.extracted
+        """Return the object that `starlift run --json` prints; a single stage gives its part."""
+        seq, kind, complete_to = self._batch()
         return {
             "run_id": self.run_id,
             "outcome": self.outcome,
-            "seq": self.loaded[-1].seq if self.loaded else (extracted.seq if extracted else None),
-            "kind": self.transformed[-1].kind if self.transformed else (extracted and extracted.kind),
-            "complete_to": extracted.complete_to if extracted else None,
+            "seq": seq,
+            "kind": kind,
+            "complete_to": complete_to,
+            "batches": {
+                "landed": int(bool(self.extracted and self.extracted.kind)),
+                "transformed": len(self.transformed),
+                "applied": len(self.loaded),
+            },
             "tables": self.tables(),
             "star": {name: vars(counts) for name, counts in self.star().items()},
             "quarantined": self.quarantined,
             "seconds": self.seconds,
         }
 
-    def tables(self) -> dict[str, dict[str, Any]]:
-        """Rows per source table: what extract read, and what transform rejected of it."""
-        extracted = self.extracted
-        modes: Mapping[str, str] = extracted.modes if extracted else {}
-        counts = dict(extracted.counts) if extracted else {}
-        for name, rejected in self._rejected().items():
-            before = counts.get(name, Counts())
-            counts[name] = Counts(before.read, before.shipped - rejected, before.rejected + rejected)
-        return {name: {"mode": modes.get(name), **vars(count)} for name, count in counts.items()}
+    def _batch(self) -> tuple[int | None, str | None, str | None]:
+        """seq, kind and complete_to of the batch this cycle came to: the newest it applied, else made,
+        else landed, else the newest there is, whose kind is None because it is not this cycle's."""
+        extracted, applied = self.extracted, self.applied
+        if self.loaded and applied:
+            return applied.seq, applied.kind, applied.complete_to
+        complete_to = extracted.complete_to if extracted else None
+        if self.transformed:
+            return self.transformed[-1].seq, self.transformed[-1].kind, complete_to
+        if extracted:
+            return extracted.seq, extracted.kind, complete_to
+        return (applied.seq, None, applied.complete_to) if applied else (None, None, None)
 
-    def _rejected(self) -> dict[str, int]:
-        rejected: dict[str, int] = {}
-        for batch in self.transformed:
-            for name, count in batch.counts.items():
-                rejected[name] = rejected.get(name, 0) + count.rejected
-        return rejected
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Rows per source table, over all batches this cycle landed or made: read = shipped + rejected."""
+        extracted = self.extracted
+        batches = {batch.seq: batch.counts for batch in self.transformed}
+        if extracted and extracted.kind:
+            batches.setdefault(extracted.seq, extracted.counts)
+        total = {name: Counts() for name in (extracted.counts if extracted else {})}
+        for name, count in (item for counts in batches.values() for item in counts.items()):
+            before = vars(total.get(name, Counts()))
+            total[name] = Counts(**{part: before[part] + rows for part, rows in vars(count).items()})
+        modes: Mapping[str, str] = extracted.modes if extracted else {}
+        return {name: {"mode": modes.get(name), **vars(count)} for name, count in total.items()}
 
     def star(self) -> dict[str, StarCounts]:
         """Rows per star table, over all batches this cycle loaded."""
@@ -93,29 +129,37 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Stages:
-    """The three stages of a pipeline, each ready to run."""
+    """The three stages of a pipeline, each ready to run on a cycle's behalf, and what is asked before.
 
+    check raises where the cycle could not be finished. load also returns the last batch applied.
+    """
+
+    check: Callable[[], None]
     extract: Callable[[], Extracted]
     transform: Callable[[], list[Transformed]]
-    load: Callable[[], list[Loaded]]
+    load: Callable[[], tuple[list[Loaded], Applied | None]]
 
 
 def run_cycle(run_id: str, stages: Stages) -> Cycle:
-    """Run the three stages in turn. Deliberate errors are collected, others propagate."""
+    """Run the three stages in turn, none if the check fails. Deliberate errors are collected, others
+    propagate."""
     cycle = Cycle(run_id)
-    cycle.extracted = _timed(cycle, "extract", stages.extract)
+    try:
+        stages.check()
+    except StarliftError as error:
+        cycle.errors.append(error)
+        return cycle
+    cycle.extracted = _collected(cycle, "extract", stages.extract)
     if cycle.outcome != "lost":
-        cycle.transformed = _timed(cycle, "transform", stages.transform) or []
-        cycle.loaded = _timed(cycle, "load", stages.load) or []
+        cycle.transformed = _collected(cycle, "transform", stages.transform) or []
+        cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
     return cycle
 
 
-def _timed(cycle: Cycle, stage: str, work: Callable[[], T]) -> T | None:
-    started = time.monotonic()
+def _collected(cycle: Cycle, stage: str, work: Callable[[], T]) -> T | None:
     try:
-        return work()
+        with cycle.timed(stage):
+            return work()
     except StarliftError as error:
         cycle.errors.append(error)
         return None
-    finally:
-        cycle.seconds[stage] = round(time.monotonic() - started, 3)

@@ -6,7 +6,7 @@ after the processed lake's head; events only say that it is time to look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlift.core.manifest import Counts, Kind, Manifest, Processed, sha256
@@ -32,9 +32,16 @@ class Transformed:
 
 
 def transform(
-    ingestion: Lake, processed: Lake, models: Sequence[Model], engine: Engine, code_version: str
+    ingestion: Lake,
+    processed: Lake,
+    models: Sequence[Model],
+    engine: Engine,
+    code_version: str,
+    progress: Callable[[str, str, int], None] = lambda *_: None,
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
+
+    progress(stage, batch, rows) is told of each batch before its work begins.
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
@@ -49,6 +56,8 @@ def transform(
         _check_origin(ingestion, processed, before)
     done = []
     for number, landed in log.following(ingestion, seq):
+        manifest = Manifest.decode(landed)
+        progress("transform", f"batch {number}", sum(file.rows for file in manifest.files))
         made, batch = _process((ingestion, processed), landed, stored, ordered, engine, code_version)
         stored = made.encode()
         log.commit(processed, number, stored)

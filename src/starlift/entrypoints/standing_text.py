@@ -1,0 +1,68 @@
+"""What `starlift status` found, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlift.entrypoints.answers import age, rows, table
+
+SHOWN = 20
+"""Rows of a list that are shown; `--json` has them all."""
+
+
+def standing_text(document: Mapping[str, Any]) -> str:
+    """Say how the pipeline stands: tables, batches, and what is not as it should be."""
+    parts = [_tables(document["tables"])] if document["tables"] else []
+    parts.append("\n".join(_batches(document)))
+    if quarantine := document["quarantine"]:
+        cells = [[q["table"], q["key"], q["stage"], q["seq"], q["reason"]] for q in quarantine]
+        parts.append(_list(["quarantined", "key", "stage", "batch", "reason"], cells))
+    if inferred := document["inferred"]:
+        cells = [[row["table"], row["key"], row["seq"]] for row in inferred]
+        parts.append(_list(["not loaded yet, but referenced", "key", "batch"], cells))
+    return "\n\n".join(parts)
+
+
+def _tables(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    cells = [
+        [name, t["mode"], t["rows"], t["complete_to"], _age(t["freshness_s"])] for name, t in tables.items()
+    ]
+    return table(["table", "mode", "rows", "complete to", "age"], cells)
+
+
+def _list(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:
+    text = table(header, cells[:SHOWN])
+    more = len(cells) - SHOWN
+    return f"{text}\nand {rows(more)} more, all of them: starlift status --json" if more > 0 else text
+
+
+def _batches(document: Mapping[str, Any]) -> list[str]:
+    pending, holder = document["pending"], document["watermark_holder"]
+    lines = [_applied(document), f"pending: {_pending(pending)}"]
+    if document["quarantine"] is not None:
+        lines.append(f"quarantine: {rows(len(document['quarantine']))}")
+    if holder:
+        lines.append(
+            f"held back: when last polled, pid {holder['pid']} of user {holder['user']} was in a "
+            f"transaction that began {_age(holder['age_s'])} ago"
+        )
+    return lines
+
+
+def _applied(document: Mapping[str, Any]) -> str:
+    if document["quarantine"] is None:
+        return "the warehouse does not say what is in it"
+    if document["applied_seq"] is None:
+        first = "the first one: starlift run" if document["head_seq"] == 0 else "load it: starlift run"
+        return f"no batch is in the warehouse yet; {first}"
+    complete = f", complete to {_age(document['freshness_s'])} ago" if document["freshness_s"] else ""
+    return f"batch {document['applied_seq']} is in the warehouse{complete}"
+
+
+def _pending(pending: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{'?' if count is None else count} to {stage}" for stage, count in pending.items())
+
+
+def _age(seconds: float | None) -> str:
+    return "-" if seconds is None else age(seconds)

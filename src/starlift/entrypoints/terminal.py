@@ -1,0 +1,59 @@
+"""What is written where: the answer to stdout, errors and progress to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TextIO
+
+from starlift.entrypoints.answers import Answer, error_text, rows
+
+QUIET_SECONDS = 1.0
+"""Work that is done sooner shows no progress, and a line follows the last one no sooner."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a text at once, to stdout if nothing else is said. Where whoever reads a pipe has seen enough
+    (`head`, `less`), this and all that follows is dropped."""
+    target = sys.stdout if stream is None else stream
+    try:
+        print(text, file=target, flush=True)
+    except BrokenPipeError:
+        # else Python would try again, and complain, when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
+
+
+def tell(text: str) -> None:
+    """Print a text to stderr, as `say` does."""
+    say(text, sys.stderr)
+
+
+def make_printable() -> None:
+    """Let a terminal that cannot show a character see its code instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_answer(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer: to stdout one JSON object or the text, to stderr the errors, each once."""
+    if as_json and answer.document is not None:
+        say(answer.json())
+    elif not as_json and answer.text:
+        say(answer.text)
+    for text in dict.fromkeys(map(error_text, answer.errors)):
+        tell(text)
+
+
+class Progress:
+    """Tells stderr of work that takes long: the newest figure, at most a line a second."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, stage: str, table: str, count: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= QUIET_SECONDS:
+            self._last = now
+            tell(f"{stage} {table}: {rows(count)}")

@@ -1,0 +1,47 @@
+"""Whether a cycle that begins now could be finished: asked before it writes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlift.core import paths
+from starlift.core.manifest import Processed, sha256
+from starlift.core.models import Model, check_unchanged
+from starlift.errors import HeldError, UnavailableError
+from starlift.ports import Applied, Lake, Warehouse
+from starlift.stages import log
+
+
+def check_ready(ingestion: Lake, processed: Lake, warehouse: Warehouse, models: Sequence[Model]) -> None:
+    """Raise where lakes, models and warehouse do not answer or do not belong together.
+
+    Until there is a first batch everything must answer, so that a wrong address leaves nothing behind.
+    After it, an outage of the processed lake or the warehouse is let through: rows are landed all the
+    same, because a state that passes unseen is never seen again. The stage that meets the outage tells.
+
+    Raises UnavailableError, ConfigurationError where the models changed or the warehouse is not migrated,
+    and HeldError where the warehouse was loaded from another lake.
+    """
+    head, _ = log.head(ingestion)
+    try:
+        _, stored = log.head(processed)
+        if stored is not None:
+            check_unchanged(models, Processed.decode(stored).models)
+        applied = warehouse.applied()
+        if applied is not None:
+            _check_lakes(ingestion, head, processed, applied)
+    except UnavailableError:
+        if head == 0:
+            raise
+
+
+def _check_lakes(ingestion: Lake, head: int, processed: Lake, applied: Applied) -> None:
+    """The processed lake may be empty, it can be made again; but what it has is what was loaded."""
+    stored = processed.get(paths.manifest(applied.seq))
+    if head >= applied.seq and (stored is None or sha256(stored) == applied.manifest_sha256):
+        return
+    lake = processed if head >= applied.seq else ingestion
+    raise HeldError(
+        f"batch {applied.seq} of the warehouse did not come from the lake {lake.root}",
+        "correct STARLIFT_INGESTION, STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift run",
+    )
