@@ -40,7 +40,8 @@ def test_the_password_shows_neither_in_repr_nor_in_text() -> None:
         ("mysql://me@h/shop", "does not start with postgresql://"),
         ("postgresql://h/shop", "host, user or database is missing"),
         ("postgresql://me@h/", "host, user or database is missing"),
-        ("postgresql://me@h:port/shop", "Port could not be cast"),
+        ("postgresql://me@h:port/shop", "host or port cannot be read"),
+        ("postgresql://me:pa@ss/word@h/shop", "there is an @ in the name of the database"),
         ("postgresql://me@h/shop?sslmode=prefer", "sslmode 'prefer' is not one of"),
     ],
 )

@@ -25,6 +25,7 @@ Role = Literal["source", "warehouse"]
 
 _SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 _LOOPBACK = ("localhost", "::1")
+_ENCODE = "; special characters in a password are percent-encoded: %40 for @, %2F for /, %23 for #"
 
 
 def variable(role: Role) -> str:
@@ -57,10 +58,12 @@ class Dsn:
         try:
             parts = urlsplit(url)
             port = parts.port or 5432
-        except ValueError as error:
-            raise _malformed(name, str(error)) from None
+        except ValueError:  # its text quotes the URL, and with it the password
+            raise _malformed(name, f"host or port cannot be read{_ENCODE}") from None
         if parts.scheme not in ("postgresql", "postgres"):
             raise _malformed(name, "it does not start with postgresql://")
+        if "@" in parts.path:  # what looks like the host is the rest of a password
+            raise _malformed(name, f"there is an @ in the name of the database{_ENCODE}")
         database = unquote(parts.path.lstrip("/"))
         if not (parts.hostname and parts.username and database):
             raise _malformed(name, "host, user or database is missing")
@@ -129,8 +132,7 @@ def _ssl_context(dsn: Dsn, role: Role) -> ssl.SSLContext | bool:
     except OSError as error:
         raise ConfigurationError(
             f"the certificate file {dsn.sslrootcert} of the {role} cannot be read: {error}",
-            f"put the server's CA bundle there or change sslrootcert in {variable(role)}, "
-            "then: starlift run",
+            f"put the server's CA bundle there or change sslrootcert in {variable(role)}, then: starlift run",
         ) from None
     if dsn.sslmode != "verify-full":
         context.check_hostname = False
