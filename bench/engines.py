@@ -146,7 +146,8 @@ def main() -> None:
     options.add_argument("--one", nargs=2, metavar=("NAME", "FILE"), help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.one:
-        one_run(*chosen.one, chosen.rows)
+        name, file = chosen.one
+        one_run(name, file, chosen.rows)
         return
     import zstandard
 

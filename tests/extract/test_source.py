@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from starlift.adapters.embedded import EmbeddedServer
-from starlift.adapters.postgres import source_sql
-from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.connection import Dsn, identifier
 from starlift.adapters.postgres.source import CHUNK, PostgresSource
 from starlift.core.identity import bucket, key_text
 from starlift.core.polling import Read
@@ -90,7 +89,7 @@ def test_a_large_table_is_streamed_in_bounded_memory(shop: Shop) -> None:
 
 def test_names_that_look_like_sql_stay_names(shop: Shop) -> None:
     name = 'a "; DROP TABLE item; -- :x %s'
-    quoted = source_sql.identifier(name)
+    quoted = identifier(name)
     shop.other.run(f"CREATE TABLE {quoted} (id int PRIMARY KEY, {quoted} text)")
     shop.other.run(f"INSERT INTO {quoted} VALUES (1, 'x')")
     shop.other.run(f"GRANT SELECT ON {quoted} TO starlift_source")
