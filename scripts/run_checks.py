@@ -45,7 +45,7 @@ def check_lint() -> bool:
 
 
 def check_types() -> bool:
-    return run("mypy", "src", "tests", "scripts")
+    return run("mypy", "src", "tests", "scripts", "bench")
 
 
 def check_tests() -> bool:
