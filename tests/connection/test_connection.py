@@ -9,7 +9,14 @@ from dataclasses import replace
 import pytest
 from pg8000.exceptions import DatabaseError
 
-from starlift.adapters.postgres.connection import Dsn, connect, default_sslmode, identifier, translated
+from starlift.adapters.postgres.connection import (
+    Dsn,
+    connect,
+    default_sslmode,
+    identifier,
+    open_socket,
+    translated,
+)
 from starlift.errors import ConfigurationError, StarliftError, UnavailableError
 from tests.postgres import SourceDatabase
 
@@ -83,6 +90,13 @@ def test_a_port_where_nothing_listens_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UnavailableError, match=rf"127\.0\.0\.1:{port}/shop cannot be reached.*refused"):
             connect(Dsn.parse(f"postgresql://me:x@127.0.0.1:{port}/shop"), "source")
+
+
+def test_a_connection_does_not_wait_for_an_acknowledgement_before_it_sends_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with open_socket(Dsn.parse(f"postgresql://me:x@127.0.0.1:{port}/shop")) as opened:
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_host_that_does_not_exist_is_named() -> None:
