@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -97,6 +99,22 @@ def test_everything_pending_is_applied_in_order_and_then_nothing_is(star: Star, 
     )  # fmt: skip
     assert ("staff", "(1)", 2) in [(found.table, found.key, found.seq) for found in status.inferred]
     assert status.ledger["design"] == {"live": 2, "quarantined": 1}
+
+
+def test_each_batch_is_announced_before_its_work_begins(lake: ProcessedLake) -> None:
+    said: list[object] = []
+    load(lake, OvertakenWarehouse(9), lambda *said_now: said.append(said_now))
+    assert said == [("load", "batch 1", 2), ("load", "batch 2", 1)]
+
+
+def test_when_nothing_is_pending_arrow_is_not_loaded() -> None:
+    program = (
+        "import sys; import starlift.adapters.postgres.warehouse, starlift.stages.load as stage;"
+        "from starlift.adapters.memory import MemoryLake; from unittest.mock import Mock;"
+        "stage.load(MemoryLake(), Mock(applied=lambda: None)); print('pyarrow' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"
 
 
 def test_an_empty_lake_is_nothing_to_do(star: Star) -> None:
