@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 
 from starlift.errors import HeldError
@@ -107,6 +110,11 @@ def test_a_row_deleted_twice_ends_once(star: Star) -> None:
     assert star.value("SELECT count(*) FROM starlift.fact_version") == 2
 
 
+def test_a_row_deleted_before_it_ever_reached_the_star_leaves_no_version(star: Star) -> None:
+    assert star.load(ledger=DELETED).star == {"fact_sales_order": StarCounts()}
+    assert star.value("SELECT count(*) FROM starlift.fact_version") == 0
+
+
 def test_a_row_deleted_and_inserted_again_is_a_new_version_also_with_equal_content(star: Star) -> None:
     star.load({"fact_sales_order": [sale(1, units_sold=10)]})
     star.load(ledger=DELETED)
@@ -122,12 +130,10 @@ def test_a_key_that_comes_twice_in_one_batch_is_refused(star: Star) -> None:
 
 
 def test_text_keys_are_numbered_by_code_point_and_types_without_equality_are_compared(
-    star: Star, tmp_path: object
+    star: Star, tmp_path: Path
 ) -> None:
-    import pyarrow as pa
-
-    ddl = "CREATE TABLE f (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text NOT NULL, j json)"
-    star.sql = own_sql(tmp_path, ddl)  # type: ignore[arg-type]
+    ddl = "CREATE TABLE f (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text, j json)"
+    star.sql = own_sql(tmp_path, ddl)
     star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
     found = model("f", "fact", "code", "t")
     star.migrate([found])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from starlift.adapters.postgres.migrate import read_steps
-from starlift.errors import ConfigurationError
+from starlift.errors import ConfigurationError, UnavailableError
 from tests.load.batches import design, sale
 from tests.load.conftest import Star, model, own_sql
 from tests.postgres import SQL, WarehouseDatabase, connected
@@ -98,6 +98,13 @@ def test_a_file_that_fails_is_named_and_nothing_is_left(bare: Star) -> None:
         bare.migrate([FACT])
     assert bare.rows("SELECT FROM pg_namespace WHERE nspname = 'starlift'") == []
     assert columns(bare, "f") == []
+
+
+def test_a_file_that_needs_a_privilege_says_which_script_grants_it(bare: Star) -> None:
+    add(bare, "030_more.sql", "-- schema: star\nCREATE TABLE pg_catalog.g (id integer);")
+    with pytest.raises(UnavailableError) as refused:
+        bare.migrate([FACT])
+    assert refused.value.hint.endswith("sql/roles/warehouse.sql")
 
 
 @pytest.mark.parametrize("first", ["CREATE TABLE g ();", "-- schema: elsewhere", "--schema: star", ""])

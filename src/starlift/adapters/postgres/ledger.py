@@ -31,7 +31,6 @@ INSERT INTO ledger (source_table, key, bucket, source_hash, columns_fingerprint,
 SELECT :source_table, e.key, bucket(e.key), e.source_hash, :fingerprint, e.state, :seq
 FROM pg_temp._entry e
 WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = :source_table AND l.key = e.key)
-ORDER BY e.key
 """
 
 _CLEAR = """
@@ -69,25 +68,6 @@ def write_entries(
     with without_constraints(connection, pipeline, "ledger", entries):
         connection.run(_INSERT, **names)
     connection.run(_CLEAR, source_table=source_table)
-
-
-# A row may come again only because a table that its model joins has changed: then it has no entry of its
-# own. If it was the load that rejected it, the version that came now is the newest the source has.
-_HEALED = """
-WITH healed AS (
-    DELETE FROM quarantine q
-    WHERE q.source_table = :source_table AND q.stage = 'load' AND {staged} RETURNING q.key
-)
-UPDATE ledger l SET state = 'live', seq = :seq FROM healed
-WHERE l.source_table = :source_table AND l.key = healed.key
-"""
-
-
-def heal(connection: pg8000.native.Connection, source_table: str, stages: Sequence[str], seq: int) -> None:
-    """Take out of quarantine the keys that the load rejected before and that are now in all of `stages`
-    (temporary tables, quoted): every star table that the source table drives."""
-    staged = " AND ".join(f"EXISTS (SELECT FROM {stage} s WHERE s._key = q.key)" for stage in stages)
-    connection.run(_HEALED.format(staged=staged), source_table=source_table, seq=seq)
 
 
 _MARK_REJECTED = """

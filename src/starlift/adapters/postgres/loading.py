@@ -49,7 +49,7 @@ class Loading:
         }
         for rows in in_order(staged):
             self._merge(rows, parents)
-        self._write_ledger(staged)
+        self._write_ledger()
         if rejected:
             ledger.quarantine_rejected(connection, manifest.seq)
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
@@ -84,7 +84,7 @@ class Loading:
             merged = facts.append_versions(self.connection, rows, self.schemas.pipeline, manifest.seq, op)
         self.counts[rows.table.name] = merged
 
-    def _write_ledger(self, staged: Sequence[Staged]) -> None:
+    def _write_ledger(self) -> None:
         manifest, connection = self.batch.manifest, self.connection
         connection.run(ledger.ENTRIES)
         for source_table, files in self.batch.ledger.items():
@@ -92,12 +92,6 @@ class Loading:
             self._bury(source_table)
             fingerprint = manifest.fingerprints.get(source_table)
             ledger.write_entries(connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
-        stages = {rows.table.name: rows.stage for rows in staged}
-        for source_table in sorted({rows.model.driving for rows in staged}):
-            driven = [model.name for model in manifest.models if model.driving == source_table]
-            if all(name in stages for name in driven):
-                names = [stages[name] for name in driven]
-                ledger.heal(connection, source_table, names, manifest.seq)
 
     def _bury(self, source_table: str) -> None:
         """Tombstones: a fact's version ends; a dimension's row stays, the ledger marks it."""
