@@ -26,7 +26,9 @@ def test_a_size_is_in_powers_of_ten(text: str, count: int) -> None:
     assert size(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "10", "s", "-5s", "10 parsecs", "1e3s"])
+@pytest.mark.parametrize(
+    "text", ["", "10", "s", "-5s", "10 parsecs", "1e3s", "9" * 15 + "d", "9" * 400 + "d"]
+)
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write"):
         duration(text)

@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_NUMBER_UNIT = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*([A-Za-z]+)")
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 
 
 def duration(text: str) -> timedelta:
     """Read a duration such as `10s`, `10min`, `5m`, `1h`. Raises ValueError."""
     number, unit = _split(text, _SECONDS, "10s, 10min or 1h")
-    return timedelta(seconds=number * _SECONDS[unit])
+    try:
+        return timedelta(seconds=number * _SECONDS[unit])
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long; write 10s, 10min or 1h") from None
 
 
 def size(text: str) -> int:
