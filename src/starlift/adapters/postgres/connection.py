@@ -159,8 +159,9 @@ def translated(dsn: Dsn, role: Role) -> Iterator[None]:
         ) from error
     except (InterfaceError, OSError) as error:
         cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
         raise UnavailableError(
-            f"the {role} {dsn} cannot be reached: {cause}",
+            f"the {role} {dsn} cannot be reached: {reason}",
             f"start it or correct {variable(role)}, then: starlift run",
         ) from error
 
