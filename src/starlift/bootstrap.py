@@ -92,13 +92,14 @@ class Pipeline:
         from starlift.adapters.lakes import open_lake
 
         address = self.settings.need(variable)
-        both = [self.settings.values.get(name) for name in ("STARLIFT_INGESTION", "STARLIFT_PROCESSED")]
         try:
-            if both[0] and both[1]:
-                refuse_overlap(both[0], both[1])
-            return open_lake(address, variable)
+            lake = open_lake(address, variable)
         except ConfigurationError as error:
             raise self.settings.located(variable, error) from error
+        both = [self.settings.values.get(name) for name in ("STARLIFT_INGESTION", "STARLIFT_PROCESSED")]
+        if both[0] and both[1]:
+            refuse_overlap(both[0], both[1])
+        return lake
 
     def dsn(self, role: Role) -> Dsn:
         """Return a database's address, from its secret or, where none is named, from its URL."""

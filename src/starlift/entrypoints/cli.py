@@ -88,7 +88,7 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
 def _interval(text: str) -> float:
     try:
         seconds = duration(text).total_seconds()
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if seconds < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is less than a second; write 1s or more")

@@ -22,26 +22,30 @@ def check_ready(ingestion: Lake, processed: Lake, warehouse: Warehouse, models: 
     Raises UnavailableError, ConfigurationError where the models changed or the warehouse is not migrated,
     and HeldError where the warehouse was loaded from another lake.
     """
-    head, _ = log.head(ingestion)
+    # In the order opposite to that of the stages: another run may be committing, and what it has applied
+    # by the time the warehouse answers is in the lakes when they do.
     try:
-        _, stored = log.head(processed)
-        if stored is not None:
-            check_unchanged(models, Processed.decode(stored).models)
         applied = warehouse.applied()
-        if applied is not None:
-            _check_lakes(ingestion, head, processed, applied)
+        _, stored = log.head(processed)
     except UnavailableError:
-        if head == 0:
+        if log.head(ingestion)[0] == 0:
             raise
+        return
+    head, _ = log.head(ingestion)
+    if stored is not None:
+        check_unchanged(models, Processed.decode(stored).models)
+    if applied is not None:
+        _check_lakes(applied, processed, ingestion, head)
 
 
-def _check_lakes(ingestion: Lake, head: int, processed: Lake, applied: Applied) -> None:
+def _check_lakes(applied: Applied, processed: Lake, ingestion: Lake, head: int) -> None:
     """The processed lake may be empty, it can be made again; but what it has is what was loaded."""
     stored = processed.get(paths.manifest(applied.seq))
-    if head >= applied.seq and (stored is None or sha256(stored) == applied.manifest_sha256):
+    made_here = stored is None or sha256(stored) == applied.manifest_sha256
+    if head >= applied.seq and made_here:
         return
-    lake = processed if head >= applied.seq else ingestion
+    other = ingestion if head < applied.seq else processed
     raise HeldError(
-        f"batch {applied.seq} of the warehouse did not come from the lake {lake.root}",
+        f"batch {applied.seq} of the warehouse did not come from the lake {other.root}",
         "correct STARLIFT_INGESTION, STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift run",
     )
