@@ -60,35 +60,38 @@ def migrate(call: Call) -> Answer:
 
 def extract(call: Call) -> Answer:
     """Poll the source once."""
-    run = local.new_run(call.pipeline, Progress())
-    cycle = Cycle(run.run_id)
-    with cycle.timed("extract"):
-        cycle.extracted = local.extract(call.pipeline, run)
+    with Progress() as progress:
+        run = local.new_run(call.pipeline, progress)
+        cycle = Cycle(run.run_id)
+        with cycle.timed("extract"):
+            cycle.extracted = local.extract(call.pipeline, run)
     return _cycle_answer(cycle)
 
 
 def transform(call: Call) -> Answer:
     """Transform every pending batch."""
-    cycle = Cycle(local.new_run(call.pipeline, local.unheard).run_id)
-    with cycle.timed("transform"):
-        cycle.transformed = local.transform(call.pipeline, Progress())
+    cycle = Cycle(local.new_run(call.pipeline).run_id)
+    with Progress() as progress, cycle.timed("transform"):
+        cycle.transformed = local.transform(call.pipeline, progress)
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
-    cycle = Cycle(local.new_run(call.pipeline, local.unheard).run_id)
-    with cycle.timed("load"):
-        cycle.loaded, cycle.applied = local.load(call.pipeline, Progress())
+    cycle = Cycle(local.new_run(call.pipeline).run_id)
+    with Progress() as progress, cycle.timed("load"):
+        cycle.loaded, cycle.applied = local.load(call.pipeline, progress)
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def run(call: Call) -> Answer:
     """Run one cycle, or one every interval until SIGTERM."""
-    arguments = call.arguments
-    if arguments.every is None:
-        return _cycle_answer(local.cycle(call.pipeline, Progress()), strict=arguments.strict)
-    return _run_every(call)
+    return _run_once(call) if call.arguments.every is None else _run_every(call)
+
+
+def _run_once(call: Call) -> Answer:
+    with Progress() as progress:
+        return _cycle_answer(local.cycle(call.pipeline, progress), strict=call.arguments.strict)
 
 
 def _cycle_answer(cycle: Cycle, *, strict: bool = False) -> Answer:
@@ -119,7 +122,7 @@ def _run_every(call: Call) -> Answer:
 def _reported(call: Call) -> Answer:
     """One cycle of many, whatever it meets: a fault that nobody foresaw is not worth the next cycles."""
     try:
-        return _cycle_answer(local.cycle(call.pipeline, Progress()), strict=call.arguments.strict)
+        return _run_once(call)
     except Exception as error:  # noqa: BLE001 - reported whole
         return unforeseen(error)
 

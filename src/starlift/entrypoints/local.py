@@ -26,7 +26,7 @@ def unheard(_stage: str, _table: str, _rows: int) -> None:
     """Tell nobody of progress."""
 
 
-def new_run(pipeline: Pipeline, progress: Progress) -> Run:
+def new_run(pipeline: Pipeline, progress: Progress = unheard) -> Run:
     """Return a run with an id of its own, which sorts by time."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, progress)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+import threading
 from typing import TextIO
 
 from starlift.entrypoints.answers import Answer, error_text, rows
 
-QUIET_SECONDS = 1.0
+PROGRESS_SECONDS = 5.0
 """Work that is done sooner shows no progress, and a line follows the last one no sooner."""
 
 
@@ -47,13 +47,31 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
 
 
 class Progress:
-    """Tells stderr of work that takes long: the newest figure, at most a line a second."""
+    """Tells stderr every few seconds of a block what the work is at, if there is anything new to tell.
 
-    def __init__(self) -> None:
-        self._last = time.monotonic()
+    A thread tells, not the work: that may be at one thing for minutes.
+    """
+
+    def __init__(self, seconds: float = PROGRESS_SECONDS) -> None:
+        self._seconds = seconds
+        self._news: str | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._tell_on, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
 
     def __call__(self, stage: str, table: str, count: int) -> None:
-        now = time.monotonic()
-        if now - self._last >= QUIET_SECONDS:
-            self._last = now
-            tell(f"{stage} {table}: {rows(count)}")
+        """Take note that a stage is at so many rows of a table or batch."""
+        self._news = f"{stage} {table}: {rows(count)}"
+
+    def _tell_on(self) -> None:
+        while not self._done.wait(self._seconds):
+            news, self._news = self._news, None
+            if news:
+                tell(news)
