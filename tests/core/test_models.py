@@ -73,7 +73,7 @@ def test_a_mistake_in_a_header_names_file_and_line_and_shows_what_to_write(
         parsed(text)
     assert f"sql/models/dim_staff.sql, line {line}: {problem}" in caught.value.message
     assert "`-- " in caught.value.hint
-    assert caught.value.hint.endswith("then: starlift doctor")
+    assert caught.value.hint.endswith("then: starlift run")
 
 
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "Dim", "dim-staff", "2nd", "dim_staff\n", ""])

@@ -34,6 +34,16 @@ def test_the_same_batches_give_the_same_bytes_in_another_lake_with_another_engin
     assert sum(key.endswith(".parquet") for key in first.objects()) >= 10
 
 
+def test_the_order_in_which_models_are_given_does_not_matter(engine: DuckDBEngine) -> None:
+    badge = model("dim_badge", "SELECT staff_id FROM staff", driving="staff", key="staff_id")
+    results = []
+    for models in ([badge, DIM_STAFF], [DIM_STAFF, badge]):
+        pipeline = Pipeline(models=models, engine=engine)
+        pipeline.run({"staff": [staff(1, 1)]})
+        results.append(pipeline.objects())
+    assert results[0] == results[1]
+
+
 def test_two_transforms_at_once_write_the_same_and_both_are_content() -> None:
     pipeline = _mixed(DuckDBEngine())
     failures: list[BaseException] = []

@@ -248,7 +248,7 @@ ESCAPES = [
     "SET threads = 8",
     "SET lock_configuration = false",
     "RESET TimeZone",
-    "SELECT * FROM ROWS",
+    "SELECT * FROM rows_of_python",
 ]
 
 
@@ -259,6 +259,10 @@ def test_the_connection_itself_reaches_no_file_no_setting_and_no_python_variable
     """Also without the rules on models: the second wall."""
     file = tmp_path / "secret"
     file.write_text("secret")
+    rows_of_python = ROWS
+    with duckdb.connect() as open_to_python:
+        found = open_to_python.sql("SELECT * FROM rows_of_python").to_arrow_table()
+    assert found.num_rows == rows_of_python.num_rows
     with pytest.raises(duckdb.Error):
         engine._connection().execute(statement.format(file=file)).fetchall()
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]

@@ -16,12 +16,12 @@ import duckdb
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError
 
-CAST_HINT = "use strict_date, strict_int or another macro of docs/models.md, then: starlift doctor"
-CLOCK_HINT = "take the value from a source column, or leave it to the warehouse, then: starlift doctor"
-ERROR_HINT = "use required(value, 'why not') or refuse(value, 'a known code'), then: starlift doctor"
-TABLE_HINT = "name the table under `-- from:` or `-- joins:` in the header, then: starlift doctor"
-READ_HINT = "take it out of the header, or LEFT JOIN it, then: starlift doctor"
-SYNTAX_HINT = "docs/models.md tells how to write one; mend it, then: starlift doctor"
+CAST_HINT = "use strict_date, strict_int or another macro of docs/models.md, then: starlift run"
+CLOCK_HINT = "take the value from a source column, or leave it to the warehouse, then: starlift run"
+ERROR_HINT = "use required(value, 'why not') or refuse(value, 'a known code'), then: starlift run"
+TABLE_HINT = "name the table under `-- from:` or `-- joins:` in the header, then: starlift run"
+READ_HINT = "take it out of the header, or LEFT JOIN it, then: starlift run"
+SYNTAX_HINT = "docs/models.md tells how to write one; mend it, then: starlift run"
 
 _UNEXACT = {"cast_to_type"}
 _CLOCK_FUNCTIONS = {"current_localtime", "current_localtimestamp"}

@@ -26,7 +26,7 @@ def load_models(folder: Path) -> tuple[Model, ...]:
     if not models:
         raise ConfigurationError(
             f"there is no model in {folder / 'models'}",
-            "write one SELECT a star table there (docs/models.md), then: starlift doctor",
+            "write one SELECT a star table there (docs/models.md), then: starlift run",
         )
     references = load_references(folder)
     macros = load_macros()
@@ -64,7 +64,7 @@ def read_files(folder: Path, suffix: str) -> dict[str, bytes]:
     except OSError as error:
         raise ConfigurationError(
             f"{error.filename or folder} cannot be read: {error.strerror}",
-            "set STARLIFT_CONFIG to the pipeline.toml beside the models, then: starlift doctor",
+            "set STARLIFT_CONFIG to the pipeline.toml beside the models, then: starlift run",
         ) from error
 
 
@@ -72,6 +72,4 @@ def _text(content: bytes, path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{path}: {error}", "save the file as UTF-8, then: starlift doctor"
-        ) from error
+        raise ConfigurationError(f"{path}: {error}", "save the file as UTF-8, then: starlift run") from error

@@ -79,7 +79,7 @@ def parse_model(name: str, text: str, file: str) -> Model:
         reason = "the lake keeps that name for itself" if name in RESERVED else "not a plain name"
         raise ConfigurationError(
             f"{file}: a model cannot be called {name!r} ({reason})",
-            "rename the file, for example to dim_staff.sql, then: starlift doctor",
+            "rename the file, for example to dim_staff.sql, then: starlift run",
         )
     lines = _header_lines(text)
     grain = _grain(lines, file)
@@ -117,7 +117,7 @@ def with_dependencies(model: Model, macros: Mapping[str, str], references: Mappi
     for missing in (name for name in model.references if name not in references):
         raise ConfigurationError(
             f"model {model.name}: there is no reference data {missing!r}",
-            f"add sql/reference/{missing}.csv or take it out of the header, then: starlift doctor",
+            f"add sql/reference/{missing}.csv or take it out of the header, then: starlift run",
         )
     parts = {
         "sql": sha256(model.sql.encode()),
@@ -206,5 +206,5 @@ def _names(entries: dict[str, tuple[int, str]], entry: str, file: str) -> tuple[
 
 
 def _wrong(file: str, line: int, problem: str, example: str) -> ConfigurationError:
-    hint = f"write a header line such as `{example}`, then: starlift doctor"
+    hint = f"write a header line such as `{example}`, then: starlift run"
     return ConfigurationError(f"{file}, line {max(line, 1)}: {problem}", hint)

@@ -123,7 +123,7 @@ def _parse(data: bytes, key: str, schema: pa.Schema) -> pa.Table:
 def _damaged(file: File, fault: str) -> HeldError:
     return HeldError(
         f"object {file.key} of table {file.table} does not hold the lines its manifest promises: {fault}",
-        "compare the versions that wrote and read it, then: starlift verify-log",
+        "see which version of starlift wrote it, then: starlift transform",
     )
 
 
