@@ -46,6 +46,17 @@ def test_a_law_sees_the_number_of_its_batch_and_finds_both_schemas(star: Star, t
         star.load({"dim_design": [design(1)]})
 
 
+def test_a_load_bounds_its_waits_and_lets_the_server_notice_its_death(star: Star, tmp_path: Path) -> None:
+    law = (
+        "SELECT name, setting FROM pg_settings WHERE name IN ('client_connection_check_interval', "
+        "'lock_timeout', 'statement_timeout') ORDER BY 1"
+    )
+    own_laws(star, tmp_path, settings=law)
+    shown = "setting=5000; name=lock_timeout, setting=30000; name=statement_timeout, setting=900000"
+    with pytest.raises(HeldError, match=shown):
+        star.load({})
+
+
 def test_a_law_that_is_no_query_is_named(star: Star, tmp_path: Path) -> None:
     own_laws(star, tmp_path, wrong="SELECT nothing FROM dim_design")
     with pytest.raises(ConfigurationError, match=r'sql/checks/wrong\.sql: column "nothing" does not exist'):

@@ -15,7 +15,9 @@ SPAN = "SELECT min(date_id), max(date_id), count(*) FROM dim_date"
 
 def used(star: Star, *days: date) -> int:
     """Load one sale a day given, and return how many days that added."""
-    rows = [sale(star.history.seq * 100 + place, agreed_payment_date=day) for place, day in enumerate(days)]
+    columns = ("created_date", "last_updated_date", "agreed_payment_date", "agreed_delivery_date")
+    first = star.history.seq * 100
+    rows = [sale(first + place, **dict.fromkeys(columns, day)) for place, day in enumerate(days)]
     return star.load({"fact_sales_order": rows}).star.get("dim_date", StarCounts()).inserted
 
 

@@ -129,6 +129,21 @@ def test_a_key_that_comes_twice_in_one_batch_is_refused(star: Star) -> None:
     assert star.value("SELECT count(*) FROM fact_sales_order") == 0
 
 
+def test_facts_of_different_tables_may_have_equal_keys(star: Star, tmp_path: Path) -> None:
+    ddl = "".join(f"CREATE TABLE {name} (id serial PRIMARY KEY, k integer);" for name in "fg")
+    star.sql = own_sql(tmp_path, ddl)
+    star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
+    made = [model("f", "fact", "k", "t"), model("g", "fact", "k", "u")]
+    refs = tuple(found.ref for found in made)
+    star.migrate(made)
+    for value in (1, 2):
+        rows = pa.table({"k": pa.array([value], pa.int32()), "_key": ["(1)"]})
+        assert star.load({"f": rows, "g": rows} if value == 1 else {"f": rows}, models=refs).star["f"]
+    star.load(ledger={"t": entries({"(1)": "deleted"})}, models=refs)
+    assert star.rows("SELECT k FROM mine.current_f") == []
+    assert star.rows("SELECT k FROM mine.current_g") == [[1]]
+
+
 def test_text_keys_are_numbered_by_code_point_and_types_without_equality_are_compared(
     star: Star, tmp_path: Path
 ) -> None:

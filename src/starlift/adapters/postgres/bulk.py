@@ -16,13 +16,13 @@ from starlift.adapters.postgres.connection import identifier
 MANY_ROWS = 50_000
 """Below this, checking row by row is quick enough to spare readers the lock."""
 
-# Keys before foreign keys; a primary key that another table refers to has to stay.
+# A key that another table refers to has to stay.
 _CONSTRAINTS = """
 SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint k
 WHERE conrelid = to_regclass(:table) AND contype IN ('p', 'u', 'f')
   AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = k.conrelid AND f.conindid = k.conindid
                   AND f.contype = 'f')
-ORDER BY contype = 'f', conname
+ORDER BY conname
 """
 
 _INDEXES = """
@@ -48,7 +48,7 @@ def without_constraints(
         return
     constraints = connection.run(_CONSTRAINTS, table=quoted)
     indexes = connection.run(_INDEXES, table=quoted)
-    for name, _ in reversed(constraints):
+    for name, _ in constraints:
         connection.run(f"ALTER TABLE {quoted} DROP CONSTRAINT {identifier(name)}")
     for name, _ in indexes:
         connection.run(f"DROP INDEX {name}")

@@ -39,7 +39,7 @@ def take_lock(connection: pg8000.native.Connection, pipeline: str, wait: timedel
 
 
 def wait_for_lock(connection: pg8000.native.Connection, pipeline: str) -> None:
-    """Take the same lock, however long a load may hold it."""
+    """Take the same lock, waiting as for a table's: lock_timeout. Raises pg8000's DatabaseError."""
     connection.run(_WAIT, pipeline=pipeline)
 
 
