@@ -59,7 +59,7 @@ class Loading:
         if unknown := sorted(set(self.batch.star) - set(models)):
             raise HeldError(
                 f"batch {self.batch.manifest.seq} has rows of {', '.join(unknown)} but no such model",
-                "check the processed lake: starlift verify-log",
+                "restore the processed lake's manifest, then: starlift load",
             )
         return [
             stage(self.connection, self.schemas.star, tables.get(name), models[name], files)

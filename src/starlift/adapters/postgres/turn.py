@@ -81,5 +81,5 @@ def _digest_of(connection: pg8000.native.Connection, seq: int) -> str | None:
 def _other_lake(seq: int) -> HeldError:
     return HeldError(
         f"batch {seq} does not belong to this warehouse: its lake's history is not the one applied so far",
-        "correct STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, or fill an empty schema: starlift replay",
+        "correct STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift load",
     )
