@@ -65,12 +65,12 @@ class Settings:
             return ConfigurationError(
                 f"{name} is empty in {ENVIRONMENT}", f"set {assignment}, or unset it for .env: unset {name}"
             )
-        remedy = "a .env to fill in is written by: starlift init"
-        if self.origin != ENVIRONMENT:
-            remedy = "then: starlift run"
-        return ConfigurationError(
-            f"{name} is not set in {self.origin}", f"write {assignment} to .env; {remedy}"
-        )
+        state = f"{name} is not set in {self.origin}"
+        if self.origin == ENVIRONMENT:
+            return ConfigurationError(
+                state, f"set {assignment}; a .env to fill in is written by: starlift init"
+            )
+        return ConfigurationError(state, f"write {assignment} to .env, then: starlift run")
 
     def secret(self, role: str) -> str | None:
         """Return the Secrets Manager name or ARN for a role's database, None where a URL is used."""

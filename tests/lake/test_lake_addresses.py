@@ -61,7 +61,7 @@ def test_what_is_no_address_is_refused_with_what_to_write(url: str) -> None:
 
     assert f"STARLIFT_INGESTION is {url!r}" in error.value.message
     assert "s3://bucket/prefix or file:///absolute/folder" in error.value.hint
-    assert error.value.hint.endswith("starlift doctor")
+    assert error.value.hint.endswith("starlift run")
 
 
 def test_an_address_asks_nothing_of_s3_or_the_disk_until_the_lake_is_used(s3_door: S3Door) -> None:
@@ -95,7 +95,7 @@ def test_equal_and_nested_lakes_are_refused(ingestion: str, processed: str) -> N
     for pair in ((ingestion, processed), (processed, ingestion)):
         with pytest.raises(ConfigurationError, match="overlap") as error:
             refuse_overlap(*pair)
-        assert error.value.hint.endswith("starlift doctor")
+        assert error.value.hint.endswith("starlift run")
 
 
 def test_a_link_to_a_lake_is_that_lake(folder: Path, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_key_that_some_lake_cannot_hold_is_refused_by_all(lake: Lake) -> None:
         for call in calls:
             with pytest.raises(ConfigurationError) as refused:
                 call()
-            assert refused.value.hint.endswith("starlift doctor")
+            assert refused.value.hint.endswith("starlift run")
 
     assert list(lake.keys("")) == []
 

@@ -194,7 +194,7 @@ def test_a_number_that_another_run_took_is_a_lost_race_that_changes_nothing() ->
         log.commit(lake, 2, b"mine")
 
     assert lost.value.message == "another run has committed batch 2 to the lake memory://ingestion"
-    assert lost.value.hint.endswith(": starlift runs")
+    assert lost.value.hint.endswith(": starlift status")
     assert lake.get(paths.manifest(2)) == manifest(2)
     assert lake.get(paths.HEAD) == b"1\n"
 
@@ -244,7 +244,7 @@ def test_a_manifest_that_must_be_there_and_is_not_is_named_with_its_lake() -> No
     assert error.value.message == (
         "manifest manifests/00000000000000000004.json is missing from the lake memory://processed"
     )
-    assert error.value.hint.endswith("starlift verify-log")
+    assert error.value.hint.endswith("starlift run")
 
 
 def test_what_follows_is_read_in_order_up_to_the_head() -> None:
@@ -294,7 +294,7 @@ def test_a_damaged_data_object_is_held_by_name(damage: Callable[[bytes], bytes],
         log.fetch(lake, file)
 
     assert held.value.message == (f"object {PART} of table payment in the lake memory://ingestion {said}")
-    assert held.value.hint.endswith("starlift verify-log")
+    assert held.value.hint.endswith("starlift run")
 
 
 def test_a_missing_data_object_is_held_by_name() -> None:

@@ -118,7 +118,7 @@ def test_a_moment_of_trouble_is_tried_again(s3_lake: S3Lake, s3_door: S3Door) ->
         (Refusal(400, "AuthorizationHeaderMalformed"), "another region", "head-bucket"),
         (Refusal(301, "PermanentRedirect"), "another region", "head-bucket"),
         (Refusal(403, "RequestTimeTooSkewed"), "clock is wrong", "starlift run"),
-        (Refusal(501, "NotImplemented"), "without conditional PUT", "starlift doctor"),
+        (Refusal(501, "NotImplemented"), "without conditional PUT", "starlift run"),
         (Refusal(503, "SlowDown"), "told to refuse", "starlift run"),
         (Refusal(403, "InvalidObjectState"), "told to refuse", "starlift run"),
     ],
@@ -241,7 +241,7 @@ def test_settings_that_make_no_client_are_a_configuration_error(
     with pytest.raises(ConfigurationError) as error:
         connect()
 
-    assert error.value.hint.endswith("starlift doctor")
+    assert error.value.hint.endswith("starlift run")
 
 
 def test_objects_lie_under_the_prefix_with_a_sha256_checksum(bucket: str, s3_client: Any) -> None:

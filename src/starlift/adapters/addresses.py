@@ -39,8 +39,7 @@ def parse(url: str, variable: str = EITHER) -> S3Address | Path:
         return Path(unquote(rest))
     raise ConfigurationError(
         f"{variable} is {url!r}, which is not the address of a lake",
-        f"write s3://bucket, s3://bucket/prefix or file:///absolute/folder to {variable}, "
-        "then: starlift doctor",
+        f"write s3://bucket, s3://bucket/prefix or file:///absolute/folder to {variable}, then: starlift run",
     )
 
 
@@ -52,7 +51,7 @@ def refuse_overlap(ingestion: str, processed: str) -> None:
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise ConfigurationError(
             f"the lakes overlap: STARLIFT_INGESTION is {ingestion}, STARLIFT_PROCESSED is {processed}",
-            "give each a bucket, prefix or folder outside the other, then: starlift doctor",
+            "give each a bucket, prefix or folder outside the other, then: starlift run",
         )
 
 

@@ -51,5 +51,5 @@ def _fault(key: str) -> str:
 def _refused(key: str, fault: str) -> ConfigurationError:
     return ConfigurationError(
         f"no lake can hold the object name {key[:200]!r}: {fault}",
-        "leave out the table that has this name in sql/pipeline.toml, then: starlift doctor",
+        "leave out the table that has this name in sql/pipeline.toml, then: starlift run",
     )

@@ -47,7 +47,7 @@ def connect() -> Any:
     except (BotoCoreError, ValueError, OSError) as error:
         raise ConfigurationError(
             f"the AWS settings make no S3 client: {error}",
-            "correct the AWS_* variables or ~/.aws/config, then: starlift doctor",
+            "correct the AWS_* variables or ~/.aws/config, then: starlift run",
         ) from error
 
 
@@ -69,7 +69,7 @@ class S3Lake:
         address = parse(root, variable)
         if not isinstance(address, S3Address):
             raise ConfigurationError(
-                f"{root} is not in S3", f"write s3://bucket to {variable}, then: starlift doctor"
+                f"{root} is not in S3", f"write s3://bucket to {variable}, then: starlift run"
             )
         self._root = root
         self._bucket, self._prefix = address.bucket, address.prefix

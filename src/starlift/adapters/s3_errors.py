@@ -83,7 +83,7 @@ _REFUSALS: tuple[tuple[frozenset[str], str, str], ...] = (
     (
         frozenset({"NotImplemented", "501"}),
         "is on a store without conditional PUT (If-None-Match), so two runs could overwrite each other",
-        "point {variable} to a store that has it, then: starlift doctor",
+        "point {variable} to a store that has it, then: starlift run",
     ),
 )
 """By the error codes of S3: what to say of the bucket, and what to do."""

@@ -48,7 +48,7 @@ def read(lake: Lake, seq: int) -> bytes:
     if data is None:
         raise UnavailableError(
             f"manifest {paths.manifest(seq)} is missing from the lake {lake.root}",
-            "check that this is the right lake, restore the object, then: starlift verify-log",
+            "check that this is the right lake, restore the object, then: starlift run",
         )
     return data
 
@@ -72,7 +72,7 @@ def commit(lake: Lake, seq: int, data: bytes) -> None:
     if not lake.put_if_absent(key, data) and read(lake, seq) != data:
         raise LostRace(
             f"another run has committed batch {seq} to the lake {lake.root}",
-            "nothing is lost; see what it did: starlift runs",
+            "nothing is lost; see what it did: starlift status",
         )
     try:
         lake.put(paths.HEAD, f"{seq}\n".encode())
@@ -110,7 +110,7 @@ def fetch(lake: Lake, file: File) -> bytes:
 def _damaged(lake: Lake, file: File, fault: str) -> HeldError:
     return HeldError(
         f"object {file.key} of table {file.table} in the lake {lake.root} {fault}",
-        "restore it (an earlier version, a backup), then: starlift verify-log",
+        "restore it (an earlier version, a backup), then: starlift run",
     )
 
 

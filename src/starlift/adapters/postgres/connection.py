@@ -91,7 +91,10 @@ def default_sslmode(host: str) -> str:
 def identifier(name: str) -> str:
     """Quote an SQL identifier. The only way a name enters SQL text."""
     if not name or "\x00" in name:
-        raise ConfigurationError(f"{name!r} cannot be a PostgreSQL identifier")
+        raise ConfigurationError(
+            f"{name!r} cannot be a PostgreSQL identifier",
+            "give it a name without NUL in sql/pipeline.toml, then: starlift run",
+        )
     return '"' + name.replace('"', '""') + '"'
 
 
