@@ -12,7 +12,7 @@ from starlift.errors import LostRace, StarliftError, worst
 
 Cell = str | int | float | None
 
-_LOGIN = re.compile(r"(://[^\s:/@]*:)(?!password@)[^\s@]+@")
+_LOGIN = re.compile(r"(:/{1,2}[^\s:/@]*:)(?!password@)\S+@")
 
 
 @dataclass(frozen=True)
