@@ -1,0 +1,159 @@
+"""`starlift status` says how things stand, also when some of them do not answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from starlift.core.units import instant
+from starlift.entrypoints import local
+from starlift.entrypoints.standing_text import standing_text
+from starlift.stages.extract import Run
+from tests.cli.conftest import Here
+from tests.cli.project import Project, with_login
+from tests.postgres import connected
+
+CONTRACT = {
+    "applied_seq",
+    "head_seq",
+    "processed_seq",
+    "freshness_s",
+    "tables",
+    "pending",
+    "quarantine",
+    "held",
+    "watermark_holder",
+}
+
+
+def test_it_says_what_the_contract_lists(standing: Project, here: Here) -> None:
+    said = here(standing.folder, "status", "--json")
+    assert said.code == 0
+    document = said.json
+    assert document.keys() >= CONTRACT
+    assert (document["applied_seq"], document["head_seq"], document["processed_seq"]) == (1, 1, 1)
+    assert 0 <= document["freshness_s"] < 600
+    assert document["pending"] == {"transform": 0, "load": 0}
+    assert (document["quarantine"], document["held"], document["watermark_holder"]) == ([], [], None)
+    staff = document["tables"]["staff"]
+    assert (staff["mode"], staff["rows"]) == ("xid", 20)
+    assert instant(staff["complete_to"])
+
+
+def test_it_says_the_same_to_a_person(standing: Project, here: Here) -> None:
+    said = here(standing.folder, "status")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["table", "mode", "rows", "complete", "to", "age"]
+    assert next(line for line in lines if line.startswith("staff ")).split()[:3] == ["staff", "xid", "20"]
+    assert any(line.startswith("batch 1 is in the warehouse, complete to ") for line in lines)
+    assert "pending: 0 to transform, 0 to load" in lines
+    assert "quarantine: 0 rows" in lines
+
+
+def test_an_empty_pipeline_says_how_to_begin(untouched: Project, here: Here) -> None:
+    said = here(untouched.folder, "status")
+    assert said.code == 0
+    assert "no batch is in the warehouse yet; the first one: starlift run" in said.out
+    document = here(untouched.folder, "status", "--json").json
+    assert document["applied_seq"] is None
+    assert (document["head_seq"], document["processed_seq"], document["freshness_s"]) == (0, 0, None)
+    assert (document["tables"], document["quarantine"]) == ({}, [])
+
+
+def test_a_warehouse_older_than_stale_after_is_exit_code_4(standing: Project, here: Here) -> None:
+    config = standing.config("stale", {'stale_after = "30min"': 'stale_after = "1ms"'})
+    said = here(standing.folder, "status", "--json", STARLIFT_CONFIG=config)
+    assert said.code == 4
+    assert said.json.keys() >= CONTRACT | {"error"}
+    assert said.json["error"]["code"] == "held"
+    assert said.err.startswith("starlift: the warehouse is complete to ")
+    assert said.err.endswith("\n  starlift run\n")
+
+
+def test_what_waits_too_long_for_its_first_load_is_stale_too(project: Project, here: Here) -> None:
+    local.extract(project.pipeline(), Run("run", "test"))
+    said = here(project.folder, "status", "--json")
+    assert (said.code, said.json["pending"]) == (0, {"transform": 1, "load": 0})
+    config = project.config("stale", {'stale_after = "30min"': 'stale_after = "1ms"'})
+    said = here(project.folder, "status", STARLIFT_CONFIG=config)
+    assert said.code == 4
+    assert "no batch is in the warehouse yet; load it: starlift run" in said.out
+    assert "the first batch was landed" in said.err
+
+
+def test_who_holds_a_watermark_back_is_named_with_pid_user_and_age(project: Project, here: Here) -> None:
+    with connected(project.source.admin) as clerk:
+        clerk.run("BEGIN")
+        (pid,) = clerk.run("SELECT pg_backend_pid()")[0]
+        local.extract(project.pipeline(), Run("run", "test"))
+    holder = here(project.folder, "status", "--json").json["watermark_holder"]
+    assert (holder["pid"], holder["user"]) == (pid, "postgres")
+    assert 0 <= holder["age_s"] < 600
+    assert f"pid {pid} of user postgres was in a transaction that began" in here(project.folder, "status").out
+
+
+def test_a_warehouse_that_does_not_answer_leaves_the_rest(standing: Project, here: Here) -> None:
+    gone = with_login(standing.warehouse.owner, database="gone")
+    said = here(standing.folder, "status", "--json", STARLIFT_WAREHOUSE_URL=gone)
+    assert said.code == 5
+    assert (said.json["head_seq"], said.json["processed_seq"]) == (1, 1)
+    assert (said.json["applied_seq"], said.json["quarantine"]) == (None, None)
+    assert said.json["pending"] == {"transform": 0, "load": None}
+    said = here(standing.folder, "status", STARLIFT_WAREHOUSE_URL=gone)
+    assert "the warehouse does not say what is in it" in said.out
+    assert "pending: 0 to transform, ? to load" in said.out
+
+
+@pytest.mark.parametrize("lake", ["ingestion", "processed"])
+def test_a_lake_that_does_not_answer_leaves_the_rest(standing: Project, here: Here, lake: str) -> None:
+    missing = (standing.folder / "unmounted" / lake).as_uri()
+    said = here(standing.folder, "status", "--json", **{f"STARLIFT_{lake.upper()}": missing})
+    assert said.code == 5
+    assert said.json["applied_seq"] == 1
+    assert said.json["pending"]["transform"] is None
+    assert said.err.count("starlift: ") == 1
+
+
+def test_a_warehouse_that_is_not_migrated_is_exit_code_2(standing: Project, here: Here) -> None:
+    unmigrated = with_login(standing.warehouse.owner, database="postgres")
+    said = here(standing.folder, "status", STARLIFT_WAREHOUSE_URL=unmigrated)
+    assert said.code == 2
+    assert said.err.endswith("\n  starlift migrate\n")
+
+
+def document(**parts: Any) -> dict[str, Any]:
+    """A status document of a pipeline that stands well, with parts replaced."""
+    well: dict[str, Any] = {
+        "applied_seq": 7,
+        "head_seq": 7,
+        "freshness_s": 90.0,
+        "tables": {},
+        "pending": {"transform": 0, "load": 0},
+        "quarantine": [],
+        "inferred": [],
+        "watermark_holder": None,
+    }
+    return {**well, **parts}
+
+
+def test_a_list_is_shown_to_a_bearable_length() -> None:
+    quarantine = [
+        {"table": "staff", "key": f"({n})", "stage": "load", "seq": 1, "reason": "no"} for n in range(23)
+    ]
+    text = standing_text(document(quarantine=quarantine))
+    assert "(19)" in text
+    assert "(20)" not in text
+    assert "and 3 rows more, all of them: starlift status --json" in text
+
+
+def test_a_row_that_is_referred_to_and_missing_is_listed() -> None:
+    text = standing_text(document(inferred=[{"table": "staff", "key": "(9)", "seq": 3}]))
+    assert "not loaded yet, but referenced" in text
+    assert text.splitlines()[-1].split() == ["staff", "(9)", "3"]
+
+
+def test_a_batch_without_a_watermark_has_no_age() -> None:
+    text = standing_text(document(freshness_s=None))
+    assert "batch 7 is in the warehouse\n" in text
