@@ -73,7 +73,7 @@ class Cycle:
 
     def document(self) -> dict[str, Any]:
         """Return the object that `starlift run --json` prints; a single stage gives its part."""
-        seq, kind, complete_to = self._batch()
+        seq, kind, complete_to = self.batch()
         return {
             "run_id": self.run_id,
             "outcome": self.outcome,
@@ -91,8 +91,8 @@ class Cycle:
             "seconds": self.seconds,
         }
 
-    def _batch(self) -> tuple[int | None, str | None, str | None]:
-        """seq, kind and complete_to of the batch this cycle came to: the newest it applied, else made,
+    def batch(self) -> tuple[int | None, str | None, str | None]:
+        """Return seq, kind and complete_to of the batch this cycle came to: the newest it applied, else made,
         else landed, else the newest there is, whose kind is None because it is not this cycle's."""
         extracted, applied = self.extracted, self.applied
         if self.loaded and applied:
@@ -153,7 +153,17 @@ def run_cycle(run_id: str, stages: Stages) -> Cycle:
     if cycle.outcome != "lost":
         cycle.transformed = _collected(cycle, "transform", stages.transform) or []
         cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
+        _admit_loss(cycle)
     return cycle
+
+
+def _admit_loss(cycle: Cycle) -> None:
+    """What this cycle landed or made, and found nothing of to load, another run has applied before it."""
+    seq, kind, _ = cycle.batch()
+    if kind and not cycle.loaded and not cycle.errors:
+        cycle.errors.append(
+            LostRace(f"batch {seq} is applied already", "nothing is lost; see: starlift status")
+        )
 
 
 def _collected(cycle: Cycle, stage: str, work: Callable[[], T]) -> T | None:
