@@ -112,7 +112,7 @@ def _read_lines(file: Path) -> dict[str, tuple[str, int]]:
     from dotenv.parser import parse_stream
 
     try:
-        with file.open(encoding="utf-8-sig") as stream:
+        with file.open(encoding="utf-8") as stream:
             bindings = list(parse_stream(stream))
     except OSError as error:
         raise ConfigurationError(

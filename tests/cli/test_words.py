@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -114,6 +115,14 @@ def into_a_closed_pipe(folder: Path, *words: str) -> tuple[int, str]:
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("status",), ("status", "--json")])
 def test_a_reader_that_goes_is_no_fault(standing: Project, words: tuple[str, ...]) -> None:
     assert into_a_closed_pipe(standing.folder, *words) == (0, "")
+
+
+def test_what_follows_after_the_reader_has_gone_is_dropped() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        say("nobody reads this", stream)
+        assert os.write(stream.fileno(), b"nor this") == 8
 
 
 def test_a_terminal_that_lacks_a_character_sees_its_code(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ def say(text: str, stream: TextIO | None = None) -> None:
     try:
         print(text, file=target, flush=True)
     except BrokenPipeError:
-        # else Python would try again, and complain, when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), target.fileno())
 
 
