@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from starlift.core.config import TableSpec
     from starlift.core.manifest import Identity, Processed
     from starlift.core.models import Model
     from starlift.core.polling import Measure, Pass, Read
@@ -55,12 +56,14 @@ class Lake(Protocol):
 @dataclass(frozen=True)
 class Preflight:
     """Facts read before the snapshot. clock: ISO 8601 in UTC. tables: those of the configured names that
-    exist. sees_all: this role sees every session's state (pg_read_all_stats)."""
+    exist, by the pipeline's name. sees_all: this role sees every session's state (pg_read_all_stats).
+    hmac_key: a name for the key under which columns are hashed, None where there is none."""
 
     identity: Identity
     clock: str
     sees_all: bool
     tables: Mapping[str, SourceTable]
+    hmac_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class SourceSnapshot(Protocol):
 class Source(Protocol):
     """A PostgreSQL database that is only read. Values never enter SQL text."""
 
-    def preflight(self, tables: Sequence[str]) -> Preflight:
+    def preflight(self, tables: Sequence[TableSpec]) -> Preflight:
         """Read identity, privileges and the catalogue of the named tables. Refuses a standby."""
         ...
 

@@ -39,8 +39,21 @@ def test_a_table_no_manifest_knows_is_read_whole() -> None:
     assert polling.plan(SPEC, None, FOUND, "xid").passes == {"whole"}
 
 
-def test_a_table_whose_taken_columns_changed_is_read_whole() -> None:
-    assert polling.plan(SPEC, replace(STATE, columns=("id",)), FOUND, "xid").passes == {"whole"}
+VIEW = replace(FOUND, kind="v")
+
+
+def test_a_view_is_read_whole_and_then_by_time_and_never_by_xid() -> None:
+    assert polling.plan(SPEC, None, VIEW, "timestamp").passes == {"whole"}
+    first = polling.plan(SPEC, None, VIEW, "timestamp")
+    assert polling.following(first, "timestamp", "60", T1).keys() == {"time"}
+    seen = polling.advance(first, None, Reached(T1, "60", T1), Measure({}, {"time": (0, "0")}, 3))
+    assert (seen.px, seen.px_at, seen.complete_to) == (None, None, T1)
+    read = polling.plan(SPEC, seen, VIEW, "timestamp")
+    assert polling.with_xid_pass(read, seen, T1, timedelta()).passes == {"time"}
+
+
+def test_a_view_without_a_watermark_is_read_whole_again() -> None:
+    assert polling.plan(SPEC, replace(STATE, W=None, px=None), VIEW, "timestamp").passes == {"whole"}
 
 
 def test_a_known_table_is_read_by_its_mode() -> None:

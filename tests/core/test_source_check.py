@@ -47,18 +47,45 @@ def test_a_column_of_another_type_than_the_last_batch_read_is_drift() -> None:
         check_table(SPEC, FOUND, (Column("name", "text"), Column("id", "bigint")))
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [("v", "a view"), ("f", "a foreign table"), ("m", "a materialized")]
-)
-def test_what_has_no_transaction_ids_is_refused(kind: str, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"item is {name}"):
-        check_table(SPEC, replace(FOUND, kind=kind), None)
+@pytest.mark.parametrize(("kind", "name"), [("v", "a view"), ("f", "a foreign table")])
+def test_what_has_no_transaction_ids_is_read_by_a_cursor_or_refused(kind: str, name: str) -> None:
+    found = replace(FOUND, kind=kind, unique_keys=frozenset())
+    assert check_table(SPEC, found, None) == TAKEN
+    assert choose_mode(SPEC, found, sees_all=True, limits=Limits()) == "timestamp"
+    for spec in (replace(SPEC, cursor=None), replace(SPEC, mode="xid")):
+        with pytest.raises(ConfigurationError, match=f"item is {name}: .* a cursor only"):
+            check_table(spec, found, None)
+
+
+def test_a_materialized_view_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="item is a materialized view"):
+        check_table(SPEC, replace(FOUND, kind="m"), None)
+
+
+HASHED = replace(SPEC, columns=("id",), hmac=("name",))
+
+
+def test_a_hashed_column_is_taken_last_as_text_under_its_keys_name() -> None:
+    taken = (Column("id", "integer"), Column("name", "hmac-sha256:0a1b2c3d"))
+    assert check_table(HASHED, FOUND, None, "0a1b2c3d") == taken
+    assert unnamed_columns(HASHED, FOUND) == ("new",)
+
+
+def test_a_hashed_column_without_a_key_is_refused_with_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match="STARLIFT_HMAC_KEY is not set"):
+        check_table(HASHED, FOUND, None)
+
+
+def test_to_begin_or_end_hashing_a_column_is_no_drift() -> None:
+    plain, hashed = TAKEN[::-1], check_table(HASHED, FOUND, None, "0a1b2c3d")
+    assert check_table(HASHED, FOUND, plain, "0a1b2c3d") == hashed
+    assert check_table(replace(SPEC, columns=("id", "name")), FOUND, hashed) == plain
 
 
 @pytest.mark.parametrize(
     ("keys", "remedy"),
     [
-        (frozenset[frozenset[str]](), r"ALTER TABLE item ADD PRIMARY KEY \(id\)"),
+        (frozenset[frozenset[str]](), r"ALTER TABLE public\.item ADD PRIMARY KEY \(id\)"),
         (frozenset({frozenset({"name", "id"})}), "declare one of: id, name"),
     ],
 )

@@ -34,11 +34,12 @@ class Extractor:
     url: str
     config: PipelineConfig
     lake: MemoryLake = field(default_factory=MemoryLake)
+    hmac_key: str | None = None
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def poll(self) -> Extracted:
         """One extract, as a fresh process would make it."""
-        with PostgresSource(Dsn.parse(self.url), self.config.source_schema) as source:
+        with PostgresSource(Dsn.parse(self.url), self.hmac_key) as source:
             return extract(source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"))
 
     def manifest(self, seq: int) -> Manifest:

@@ -14,7 +14,7 @@ from starlift.adapters.postgres.source import CHUNK, PostgresSource
 from starlift.core.identity import bucket, key_text
 from starlift.core.polling import Read
 from starlift.errors import ConfigurationError, DriftError
-from tests.extract.conftest import Shop
+from tests.extract.conftest import ITEM, Shop
 from tests.postgres import SETTINGS, connected
 
 NASTY = ["", " ", "\t", "line\nbreak", "\r\n", 'quote "', "it's", "back\\slash", "\\.", "null"]
@@ -27,7 +27,7 @@ def whole(*columns: str, table: str = "item") -> Read:
 
 def lines_of(shop: Shop, read: Read) -> list[dict[str, str | None]]:
     chunks: list[bytes] = []
-    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source, source.snapshot() as snapshot:
+    with PostgresSource(Dsn.parse(shop.database.reader)) as source, source.snapshot() as snapshot:
         count = snapshot.copy(read, chunks.append)
     lines = b"".join(chunks).splitlines(keepends=True)
     assert len(lines) == count
@@ -76,7 +76,7 @@ def test_key_text_and_bucket_are_what_postgresql_computes(shop: Shop) -> None:
 def test_a_large_table_is_streamed_in_bounded_memory(shop: Shop) -> None:
     shop.run("INSERT INTO item SELECT n, repeat('x', 1000) FROM generate_series(10, 40000) n")
     sizes: list[int] = []
-    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source, source.snapshot() as snapshot:
+    with PostgresSource(Dsn.parse(shop.database.reader)) as source, source.snapshot() as snapshot:
         tracemalloc.start()
         count = snapshot.copy(whole("id", "name"), lambda chunk: sizes.append(len(chunk)))
         _, peak = tracemalloc.get_traced_memory()
@@ -99,15 +99,15 @@ def test_names_that_look_like_sql_stay_names(shop: Shop) -> None:
 
 
 def test_the_reader_cannot_write_even_by_mistake(shop: Shop) -> None:
-    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source, source.snapshot():
+    with PostgresSource(Dsn.parse(shop.database.reader)) as source, source.snapshot():
         with pytest.raises(Exception, match=r"read-only transaction|permission denied"):
             source._connection.run("DELETE FROM public.item")
         source._connection.run("ROLLBACK")
 
 
 def test_a_table_that_changes_its_shape_between_the_look_and_the_read_has_drifted(shop: Shop) -> None:
-    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source:
-        source.preflight(["item"])
+    with PostgresSource(Dsn.parse(shop.database.reader)) as source:
+        source.preflight([ITEM])
         shop.run("ALTER TABLE item DROP COLUMN name")
         with pytest.raises(DriftError, match="item changed its shape"), source.snapshot() as snapshot:
             snapshot.copy(whole("id", "name"), lambda _: None)
@@ -123,8 +123,8 @@ def test_a_standby_is_refused_with_where_to_go(tmp_path: Path) -> None:
         (data / "standby.signal").touch()
         server.start()
         dsn = Dsn.parse(server.url())
-        with PostgresSource(dsn, "public") as source, pytest.raises(ConfigurationError, match="is a standby"):
-            source.preflight(["item"])
+        with PostgresSource(dsn) as source, pytest.raises(ConfigurationError, match="is a standby"):
+            source.preflight([ITEM])
     finally:
         server.remove()
 

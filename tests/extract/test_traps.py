@@ -262,7 +262,7 @@ def test_settings_of_the_role_do_not_change_what_is_shipped(
 
 
 def test_the_barrier_is_read_before_the_snapshot_and_outside_it(shop: Shop) -> None:
-    with PostgresSource(Dsn.parse(shop.database.reader), "public") as source:
+    with PostgresSource(Dsn.parse(shop.database.reader)) as source:
         barrier = source.barrier()
         shop.run("INSERT INTO item VALUES (4, 'between')")
         with source.snapshot() as snapshot:

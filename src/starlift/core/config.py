@@ -34,7 +34,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One source table as declared. columns: those taken, in the order in which they are hashed."""
+    """One source table as declared.
+
+    name: what the pipeline calls it, in lake, models and ledger. columns: those taken, in the order in
+    which they are hashed. hmac: columns taken as a keyed hash only. schema, relation: where it is in the
+    source, if that is not the source's schema and `name`.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -43,6 +48,19 @@ class TableSpec:
     cursor_zone: str = "UTC"
     mode: DeclaredMode = "auto"
     drop: tuple[str, ...] = ()
+    hmac: tuple[str, ...] = ()
+    schema: str = "public"
+    relation: str = ""
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """Schema and relation in the source."""
+        return self.schema, self.relation or self.name
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """The taken columns in hash order; those under `hmac` that are not in `columns` come last."""
+        return (*self.columns, *(name for name in self.hmac if name not in self.columns))
 
 
 @dataclass(frozen=True)

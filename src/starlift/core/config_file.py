@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
 from starlift.core.units import duration, offset, size
 from starlift.errors import ConfigurationError
 
 _TOP = ("source", "warehouse", "limits", "tables")
-_TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac")
+_TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac", "schema", "relation")
+_UNUSABLE = re.compile(r"^\.|[/\\,\x00-\x1f\x7f]")
+"""In a table's name: it is a part of object keys, and models list tables with commas."""
 _RESERVED_COLUMNS = ("_hash", "_key")
 
 
@@ -26,11 +29,12 @@ def parse(text: str, file: str) -> PipelineConfig:
     tables = document.section("tables", None)
     if not tables:
         raise document.wrong(("tables",), "no table is declared", "add [tables.NAME] with key and columns")
+    schema = document.text(("source",), source, "schema", "public")
     return PipelineConfig(
         source_name=document.text(("source",), source, "name"),
-        source_schema=document.text(("source",), source, "schema", "public"),
+        source_schema=schema,
         warehouse_schema=document.text(("warehouse",), warehouse, "schema", "public"),
-        tables={name: _table(document, name, raw) for name, raw in tables.items()},
+        tables={name: _table(document, name, raw, schema) for name, raw in tables.items()},
         limits=_limits(document),
         calendar=_calendar(document, warehouse),
     )
@@ -94,15 +98,21 @@ class _Document:
         return found
 
 
-def _table(document: _Document, name: str, raw: Any) -> TableSpec:
+def _table(document: _Document, name: str, raw: Any, source_schema: str) -> TableSpec:
     path = ("tables", name)
+    if _UNUSABLE.search(name) or not name:
+        raise document.wrong(
+            path,
+            f"{name!r} cannot be part of a file's name (a leading dot, a slash, backslash or comma)",
+            "call it otherwise, and add relation = with the name it has in the source",
+        )
     if not isinstance(raw, dict):
         raise document.wrong(path, "is not a table", f"write [tables.{name}]")
     document.only(raw, _TABLE_KEYS, path)
     key, columns, drop = (document.names(path, raw, part) for part in ("key", "columns", "drop"))
-    if document.names(path, raw, "hmac"):
-        raise document.wrong((*path, "hmac"), "hmac is not available in this version", "use drop instead")
-    _check_columns(document, path, key, columns, drop)
+    hmac = document.names(path, raw, "hmac")
+    spec = TableSpec(name, key, columns, drop=drop, hmac=hmac)
+    _check_columns(document, path, spec)
     mode = document.text(path, raw, "mode", "auto")
     if mode not in get_args(DeclaredMode):
         raise document.wrong((*path, "mode"), f"{mode!r} is not a mode", "write auto, xid or timestamp")
@@ -110,24 +120,29 @@ def _table(document: _Document, name: str, raw: Any) -> TableSpec:
     if mode == "timestamp" and cursor is None:
         raise document.wrong(path, "mode timestamp needs a cursor", 'add cursor = "last_updated"')
     zone = _fixed_zone(document, path, raw)
-    return TableSpec(name, key, columns, cursor, zone, mode, drop)  # type: ignore[arg-type]
+    return replace(
+        spec,
+        cursor=cursor,
+        cursor_zone=zone,
+        mode=cast(DeclaredMode, mode),
+        schema=document.text(path, raw, "schema", source_schema),
+        relation=document.text(path, raw, "relation", name),
+    )
 
 
-def _check_columns(
-    document: _Document,
-    path: tuple[str, ...],
-    key: tuple[str, ...],
-    columns: tuple[str, ...],
-    drop: tuple[str, ...],
-) -> None:
-    if not key:
+def _check_columns(document: _Document, path: tuple[str, ...], spec: TableSpec) -> None:
+    if not spec.key:
         raise document.wrong(path, "no key is declared", 'write key = ["id"]')
-    for column in key:
-        if column not in columns:
+    for column in spec.key:
+        if column not in spec.columns:
             raise document.wrong((*path, "key"), f"key column {column} is not in columns", "add it there")
-    for column in columns:
-        if column in drop:
-            raise document.wrong((*path, "drop"), f"{column} is also in columns", "name it in one of them")
+        if column in spec.hmac:
+            raise document.wrong(
+                (*path, "hmac"), f"{column} is in the key, which must find its row again", "hash another"
+            )
+    for column in spec.taken:
+        if column in spec.drop:
+            raise document.wrong((*path, "drop"), f"{column} is also taken", "name it in one of them")
         if column in _RESERVED_COLUMNS:
             raise document.wrong((*path, "columns"), f"{column} is starlift's own name", "leave it out")
 

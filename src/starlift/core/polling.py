@@ -27,13 +27,18 @@ XID_REACH = 2**30
 class Read:
     """One table's part of a poll: the rows that any of its passes selects.
 
-    whole: every row. xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
+    address: schema and relation in the source. hmac: those of the columns that leave it as a keyed hash.
+    has_xids: False for a view. whole: every row.
+    xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
     """
 
     table: str
     columns: tuple[str, ...]
     passes: frozenset[Pass]
+    address: tuple[str, str] = ("public", "")
+    hmac: tuple[str, ...] = ()
+    has_xids: bool = True
     px: str | None = None
     W: str | None = None
     cursor: str | None = None
@@ -58,18 +63,24 @@ class Measure:
 
 
 def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mode) -> Read:
-    """Return what to read of a table before the clock is known (`with_xid_pass` adds the rest)."""
+    """Return what to read of a table before the clock is known (`with_xid_pass` adds the rest).
+
+    state: where the last batch left it, None where the table is new or its taken columns are others.
+    """
     base = Read(
         table=spec.name,
-        columns=spec.columns,
+        columns=spec.taken,
         passes=frozenset({"whole"}),
+        address=spec.address,
+        hmac=spec.hmac,
+        has_xids=found.has_xids,
         cursor=spec.cursor,
         cursor_type=found.type_of(spec.cursor),
         cursor_zone=spec.cursor_zone,
     )
-    if state is None or state.px is None or state.columns != spec.columns:
+    by_time = mode == "timestamp" and state is not None and state.W is not None
+    if state is None or not (by_time or state.px):
         return base
-    by_time = mode == "timestamp" and state.W is not None
     return replace(
         base,
         passes=frozenset({"time"} if by_time else {"xid"}),
@@ -128,7 +139,7 @@ def following(read: Read, mode: Mode, xmin: str, moved: str | None) -> dict[Pass
     The xid digest is kept with px, which moves only where this read scans the table.
     """
     following: dict[Pass, Read] = {}
-    if read.passes & {"whole", "xid"}:
+    if read.passes & {"whole", "xid"} and read.has_xids:
         following["xid"] = replace(read, passes=frozenset({"xid"}), px=xmin, new_relations=())
     if mode == "timestamp" and moved is not None:
         following["time"] = replace(read, passes=frozenset({"time"}), W=moved, new_relations=())
@@ -166,9 +177,8 @@ def advance(read: Read, state: TableState | None, reached: Reached, measure: Mea
     moved = replace(old, columns=read.columns, W=reached.W, complete_to=reached.W, overlap=overlap)
     if not read.passes & {"whole", "xid"}:
         return moved
-    return replace(
-        moved, px=reached.xmin, px_at=reached.clock, complete_to=reached.clock, count=measure.count
-    )
+    moved = replace(moved, complete_to=reached.clock, count=measure.count)
+    return replace(moved, px=reached.xmin, px_at=reached.clock) if read.has_xids else moved
 
 
 def next_watermark(

@@ -9,16 +9,20 @@ from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Column, Mode
 from starlift.errors import ConfigurationError, DriftError
 
-_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+HMAC = "hmac-sha256"
+"""Type of a column that is taken as a keyed hash; the name of the key follows a colon."""
+
+_VIEWS = {"v": "a view", "f": "a foreign table"}
+"""pg_class.relkind of what has rows, but none that carry a transaction id."""
 
 
 @dataclass(frozen=True)
 class SourceTable:
     """A source table as its catalogue shows it.
 
-    kind: pg_class.relkind. columns: every column in physical order. unique_keys: column sets of valid
-    unique indexes whose columns are all NOT NULL. relations: oids of the table and its leaves.
-    bytes: size on disk of the main fork, leaves included.
+    name: the pipeline's. kind: pg_class.relkind. columns: every column in physical order. unique_keys:
+    column sets of valid unique indexes whose columns are all NOT NULL. relations: oids of the table and
+    its leaves. bytes: size on disk of the main fork, leaves included.
     """
 
     name: str
@@ -28,40 +32,67 @@ class SourceTable:
     relations: tuple[int, ...]
     bytes: int
 
+    @property
+    def has_xids(self) -> bool:
+        """Whether its rows carry the xid that created them."""
+        return self.kind not in _VIEWS
+
     def type_of(self, column: str | None) -> str | None:
         """Return a column's type as PostgreSQL's `format_type` prints it, None where there is none."""
         return next((found.type for found in self.columns if found.name == column), None)
 
 
 def check_table(
-    spec: TableSpec, found: SourceTable | None, known: tuple[Column, ...] | None
+    spec: TableSpec, found: SourceTable | None, known: tuple[Column, ...] | None, hmac_key: str | None = None
 ) -> tuple[Column, ...]:
     """Return the taken columns with their types, in hash order.
 
     `known` is the table's schema in the last manifest. What was there then and is gone or changed now is
-    drift; what was never there is a mistake in the configuration.
+    drift; what was never there is a mistake in the configuration. hmac_key: the name of the key under
+    which columns are hashed, None where there is no key.
     """
     if found is None:
-        raise _missing(known is not None, f"table {spec.name} is not in the source", f"[tables.{spec.name}]")
-    if found.kind not in ("r", "p"):
-        raise ConfigurationError(
-            f"{spec.name} is {_KINDS.get(found.kind, 'no table')}: its rows carry no transaction id, so "
-            "changes cannot be told apart; take the tables under it",
-            "edit sql/pipeline.toml, then: starlift run",
-        )
+        where = ".".join(spec.address)
+        raise _missing(known is not None, f"table {where} is not in the source", f"[tables.{spec.name}]")
+    _check_kind(spec, found)
     types = {column.name: column.type for column in found.columns}
     before = {column.name: column.type for column in known or ()}
-    for name in (*spec.columns, *((spec.cursor,) if spec.cursor else ())):
+    for name in (*spec.taken, *((spec.cursor,) if spec.cursor else ())):
         if name not in types:
             raise _missing(name in before, f"column {spec.name}.{name} is not in the source", name)
-        if before.get(name, types[name]) != types[name]:
+        if name in spec.hmac:
+            types[name] = _hashed(spec, name, hmac_key)
+        elif name in before and before[name] != types[name] and not before[name].startswith(HMAC):
             raise DriftError(
                 f"column {spec.name}.{name} was {before[name]} and is now {types[name]}",
                 "change it back in the source, then: starlift run",
             )
     _check_key(spec, found)
     _check_cursor(spec, found)
-    return tuple(Column(name, types[name]) for name in spec.columns)
+    return tuple(Column(name, types[name]) for name in spec.taken)
+
+
+def _hashed(spec: TableSpec, column: str, hmac_key: str | None) -> str:
+    if hmac_key is None:
+        raise ConfigurationError(
+            f"column {spec.name}.{column} is to be hashed, but STARLIFT_HMAC_KEY is not set",
+            "set it to the output of `openssl rand -hex 32`, keep it, then: starlift run",
+        )
+    return f"{HMAC}:{hmac_key}"
+
+
+def _check_kind(spec: TableSpec, found: SourceTable) -> None:
+    if found.kind == "m":
+        raise ConfigurationError(
+            f"{spec.name} is a materialized view: a refresh writes every row anew; take the tables under it",
+            "edit sql/pipeline.toml, then: starlift run",
+        )
+    if not found.has_xids and (spec.cursor is None or spec.mode == "xid"):
+        raise ConfigurationError(
+            f"{spec.name} is {_VIEWS[found.kind]}: its rows carry no transaction id, so changes are found by "
+            f'a cursor only; write cursor = "..." under [tables.{spec.name}], or take the tables under it',
+            "edit sql/pipeline.toml, then: starlift run",
+        )
 
 
 def _missing(known: bool, what: str, where: str) -> ConfigurationError | DriftError:
@@ -77,13 +108,14 @@ def _missing(known: bool, what: str, where: str) -> ConfigurationError | DriftEr
 
 
 def _check_key(spec: TableSpec, found: SourceTable) -> None:
-    if frozenset(spec.key) in found.unique_keys:
+    if frozenset(spec.key) in found.unique_keys or not found.has_xids:
+        # a view has no unique index to show; two rows of one key are refused when they arrive
         return
     choices = sorted(", ".join(sorted(key)) for key in found.unique_keys)
     remedy = (
         f"declare one of: {'; '.join(choices)}"
         if choices
-        else (f"add one: ALTER TABLE {spec.name} ADD PRIMARY KEY ({', '.join(spec.key)})")
+        else (f"add one: ALTER TABLE {'.'.join(spec.address)} ADD PRIMARY KEY ({', '.join(spec.key)})")
     )
     raise ConfigurationError(
         f"table {spec.name}: ({', '.join(spec.key)}) is not a unique key of NOT NULL columns, so two rows "
@@ -104,7 +136,7 @@ def _check_cursor(spec: TableSpec, found: SourceTable) -> None:
 
 def unnamed_columns(spec: TableSpec, found: SourceTable) -> tuple[str, ...]:
     """Return the source's columns that the configuration neither takes nor drops."""
-    named = {*spec.columns, *spec.drop, spec.cursor}
+    named = {*spec.taken, *spec.drop, spec.cursor}
     return tuple(column.name for column in found.columns if column.name not in named)
 
 
@@ -112,7 +144,7 @@ def choose_mode(spec: TableSpec, found: SourceTable, sees_all: bool, limits: Lim
     """Return how a table is read. Raises ConfigurationError where the declared mode would lose rows."""
     if spec.mode == "xid":
         return "xid"
-    if spec.mode == "timestamp":
+    if spec.mode == "timestamp" or not found.has_xids:
         _check_timestamp(spec, found, sees_all)
         return "timestamp"
     small = found.bytes <= limits.scan_budget

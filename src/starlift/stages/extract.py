@@ -72,7 +72,7 @@ def extract(source: Source, lake: Lake, config: PipelineConfig, run: Run) -> Ext
     """
     head, stored = log.head(lake)
     previous = Manifest.decode(stored) if stored else None
-    preflight = source.preflight(list(config.tables))
+    preflight = source.preflight(list(config.tables.values()))
     _check_source(config, previous, preflight)
     polls = _plan(config, previous, preflight)
     barrier = source.barrier()
@@ -126,11 +126,12 @@ def _plan(config: PipelineConfig, previous: Manifest | None, preflight: Prefligh
         state = previous.tables.get(name) if previous else None
         known = previous.schema.get(name) if previous else None
         found = preflight.tables.get(name)
-        columns = check_table(spec, found, known)
+        columns = check_table(spec, found, known, preflight.hmac_key)
         assert found is not None  # noqa: S101 - check_table raises where it is missing
         polling.check_relations(name, state, found.relations)
         mode = choose_mode(spec, found, preflight.sees_all, config.limits)
-        polls.append(_Poll(spec, found, columns, state, mode, polling.plan(spec, state, found, mode)))
+        start = state if columns == known else None
+        polls.append(_Poll(spec, found, columns, state, mode, polling.plan(spec, start, found, mode)))
     return polls
 
 

@@ -10,6 +10,8 @@ import pg8000.native
 
 from starlift.adapters.postgres import source_sql as sql
 from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, translated
+from starlift.core.config import TableSpec
+from starlift.core.hmac_key import HmacKey
 from starlift.core.manifest import Column, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
@@ -23,9 +25,10 @@ CHUNK = 1 << 18
 class PostgresSource:
     """Keeps the promises of `ports.Source` for PostgreSQL 13 and later."""
 
-    def __init__(self, dsn: Dsn, schema: str) -> None:
+    def __init__(self, dsn: Dsn, hmac_key: str | None = None) -> None:
+        """`hmac_key`: the secret under which columns are hashed in the source's own query."""
         self._dsn = dsn
-        self._schema = schema
+        self._hmac = HmacKey(hmac_key) if hmac_key else None
         self._open: pg8000.native.Connection | None = None
 
     def __enter__(self) -> PostgresSource:
@@ -46,7 +49,7 @@ class PostgresSource:
         rows: list[list[Any]] | None = self._connection.run(statement, **values)
         return rows or []
 
-    def preflight(self, tables: Sequence[str]) -> Preflight:
+    def preflight(self, tables: Sequence[TableSpec]) -> Preflight:
         with translated(self._dsn, "source"):
             version, standby, clock, sees_all = self._run(sql.SERVER)[0]
             if int(version) < 130000 or standby:
@@ -61,25 +64,28 @@ class PostgresSource:
                 )
             system, timeline, lsn = self._run(sql.IDENTITY)[0]
             catalogue = self._catalogue(tables)
-        return Preflight(Identity(system, int(timeline, 16), lsn), clock, sees_all, catalogue)
+        identity = Identity(system, int(timeline, 16), lsn)
+        return Preflight(identity, clock, sees_all, catalogue, self._hmac.name if self._hmac else None)
 
-    def _catalogue(self, tables: Sequence[str]) -> dict[str, SourceTable]:
+    def _catalogue(self, tables: Sequence[TableSpec]) -> dict[str, SourceTable]:
         self._begin("BEGIN READ ONLY")
-        names = {"schema": self._schema, "names": list(tables)}
-        relations = self._run(sql.RELATIONS, **names)
-        columns: dict[str, list[Column]] = {}
-        for table, name, kind in self._run(sql.COLUMNS, **names):
-            columns.setdefault(table, []).append(Column(name, kind))
-        keys: dict[str, set[frozenset[str]]] = {}
-        for table, key in self._run(sql.UNIQUE_KEYS, **names):
-            keys.setdefault(table, set()).add(frozenset(key))
+        schemas, names = zip(*(spec.address for spec in tables), strict=True)
+        wanted = {"schemas": list(schemas), "names": list(names)}
+        relations = self._run(sql.RELATIONS, **wanted)
+        columns: dict[int, list[Column]] = {}
+        for oid, name, kind in self._run(sql.COLUMNS, **wanted):
+            columns.setdefault(oid, []).append(Column(name, kind))
+        keys: dict[int, set[frozenset[str]]] = {}
+        for oid, key in self._run(sql.UNIQUE_KEYS, **wanted):
+            keys.setdefault(oid, set()).add(frozenset(key))
         self._run("COMMIT")
-        return {
-            name: SourceTable(
-                name, kind, tuple(columns[name]), frozenset(keys.get(name, ())), tuple(oids), size
-            )
-            for name, kind, oids, size in relations
-        }
+        at = {(schema, name): (oid, *rest) for schema, name, oid, *rest in relations}
+        found = {}
+        for spec in (spec for spec in tables if spec.address in at):
+            oid, kind, oids, size = at[spec.address]
+            shape = tuple(columns.get(oid, ())), frozenset(keys.get(oid, ()))
+            found[spec.name] = SourceTable(spec.name, kind, *shape, tuple(oids), size)
+        return found
 
     def barrier(self) -> Barrier:
         with translated(self._dsn, "source"):
@@ -93,7 +99,8 @@ class PostgresSource:
         with translated(self._dsn, "source"):
             self._begin(sql.BEGIN_SNAPSHOT)
             xmin, text = self._run(sql.SNAPSHOT)[0]
-        yield PostgresSnapshot(self, self._schema, xmin, text)
+            self._hand_over_key()
+        yield PostgresSnapshot(self, xmin, text)
         with translated(self._dsn, "source"):
             self._run("COMMIT")
 
@@ -102,6 +109,10 @@ class PostgresSource:
         self._run(begin)
         for setting in sql.SETTINGS:
             self._run(setting)
+
+    def _hand_over_key(self) -> None:
+        for name, value in self._hmac.settings.items() if self._hmac else ():
+            self._run("SELECT set_config(:name, :value, true)", name=name, value=value)
 
     @contextmanager
     def reading(self, table: str) -> Iterator[pg8000.native.Connection]:
@@ -120,16 +131,15 @@ class PostgresSource:
 class PostgresSnapshot:
     """Keeps the promises of `ports.SourceSnapshot`."""
 
-    def __init__(self, source: PostgresSource, schema: str, xmin: str, text: str) -> None:
+    def __init__(self, source: PostgresSource, xmin: str, text: str) -> None:
         self._source = source
-        self._schema = schema
         self.xmin = xmin
         self.text = text
 
     def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
         parts = {("now", kind): sql.only(read, kind) for kind in sorted(read.passes - {"whole"})}
         parts |= {("following", kind): part for kind, part in following.items()}
-        statement = sql.measure(self._schema, read, tuple(parts.values()))
+        statement = sql.measure(read, tuple(parts.values()))
         with self._source.reading(read.table) as connection:
             for number, part in enumerate(parts.values()):
                 _set(connection, part, number)
@@ -143,7 +153,7 @@ class PostgresSnapshot:
         gathered = _Gathered(sink)
         with self._source.reading(read.table) as connection:
             _set(connection, read, 0)
-            connection.run(sql.copy(self._schema, read), stream=gathered)
+            connection.run(sql.copy(read), stream=gathered)
         gathered.flush()
         return int(connection.row_count)
 

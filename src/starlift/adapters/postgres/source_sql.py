@@ -25,40 +25,47 @@ IDENTITY = """
            substr(pg_walfile_name(lsn), 1, 8), lsn::text
     FROM pg_current_wal_lsn() AS lsn"""
 
-RELATIONS = """
-    WITH RECURSIVE relation (root, oid) AS (
+_WANTED = """
+    wanted (schema, name) AS (SELECT * FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])))"""
+
+RELATIONS = f"""
+    WITH RECURSIVE {_WANTED}, relation (root, oid) AS (
         SELECT c.oid, c.oid
-        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = :schema AND c.relname = ANY (CAST(:names AS text[]))
-          AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        FROM wanted JOIN pg_namespace AS n ON n.nspname = wanted.schema
+        JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
         UNION ALL
         SELECT relation.root, i.inhrelid
         FROM relation JOIN pg_inherits AS i ON i.inhparent = relation.oid)
-    SELECT c.relname::text, c.relkind::text, array_agg(relation.oid::int8 ORDER BY relation.oid),
+    SELECT n.nspname::text, c.relname::text, c.oid::int8, c.relkind::text,
+           array_agg(relation.oid::int8 ORDER BY relation.oid),
            coalesce(sum(pg_relation_size(relation.oid)), 0)::int8
     FROM relation JOIN pg_class AS c ON c.oid = relation.root
-    GROUP BY c.oid, c.relname, c.relkind"""
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    GROUP BY n.nspname, c.oid, c.relname, c.relkind"""  # noqa: S608 - no value in it
 
 _TABLES = """
-    FROM pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = :schema
+    FROM wanted
+    JOIN pg_namespace AS n ON n.nspname = wanted.schema
+    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"""
 
 COLUMNS = f"""
-    SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
+    WITH {_WANTED}
+    SELECT c.oid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod)
     {_TABLES}
-    WHERE c.relname = ANY (CAST(:names AS text[])) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-    ORDER BY c.relname, a.attnum"""
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    ORDER BY c.oid, a.attnum"""
 
 UNIQUE_KEYS = f"""
-    SELECT c.relname::text, array_agg(a.attname::text)
+    WITH {_WANTED}
+    SELECT c.oid::int8, array_agg(a.attname::text)
     {_TABLES}
     JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisunique AND i.indisvalid
      AND i.indpred IS NULL AND i.indexprs IS NULL
     JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
       ON k.attnum = a.attnum AND k.position <= i.indnkeyatts
-    WHERE c.relname = ANY (CAST(:names AS text[]))
-    GROUP BY c.relname, i.indexrelid
+    GROUP BY c.oid, i.indexrelid
     HAVING bool_and(a.attnotnull)"""
 
 BARRIER = f"""
@@ -141,17 +148,30 @@ def predicate(read: Read, number: int) -> str:
     return "(" + " OR ".join(conditions) + ")" if conditions else "true"
 
 
-def _from(schema: str, read: Read) -> str:
-    return f"FROM {identifier(schema)}.{identifier(read.table)} AS t"
+def _from(read: Read) -> str:
+    schema, relation = read.address
+    return f"FROM {identifier(schema)}.{identifier(relation or read.table)} AS t"
+
+
+_HMAC = (
+    "encode(sha256((SELECT decode(current_setting('starlift.opad'), 'hex')) || "
+    "sha256((SELECT decode(current_setting('starlift.ipad'), 'hex')) || "
+    "convert_to(t.{column}::text, 'UTF8'))), 'hex')"
+)
+
+
+def _value(read: Read, column: str) -> str:
+    """Return the expression of what is taken of a column: the column, or its keyed hash."""
+    return _HMAC.format(column=identifier(column)) if column in read.hmac else f"t.{identifier(column)}"
 
 
 def source_hash(read: Read) -> str:
     """Return the expression of a row's source hash, a signed 64-bit integer."""
-    columns = ", ".join(f"t.{identifier(column)}" for column in read.columns)
+    columns = ", ".join(_value(read, column) for column in read.columns)
     return f"hashtextextended(ROW({columns})::text, 0)"
 
 
-def measure(schema: str, read: Read, parts: Sequence[Read]) -> str:
+def measure(read: Read, parts: Sequence[Read]) -> str:
     """Return the query of the row count and, for each part, of its count and its sum of hashes.
 
     A read that scans counts the whole table; one by time alone touches only its own rows, of which those
@@ -162,19 +182,16 @@ def measure(schema: str, read: Read, parts: Sequence[Read]) -> str:
         for where in (predicate(part, number) for number, part in enumerate(parts))
     ]
     rows = "" if read.scans else f" WHERE {predicate(parts[0], 0)}"
-    return f"SELECT {', '.join(['count(*)', *digests])} {_from(schema, read)}{rows}"
+    return f"SELECT {', '.join(['count(*)', *digests])} {_from(read)}{rows}"
 
 
-def copy(schema: str, read: Read) -> str:
+def copy(read: Read) -> str:
     """Return the COPY that prints a read's rows as JSON lines.
 
     JSON text has no control characters, so quote and delimiter never occur and lines come out as they are.
     """
-    columns = ", ".join(f"t.{identifier(name)}::text AS {identifier(name)}" for name in read.columns)
-    rows = (
-        f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(schema, read)} "
-        f"WHERE {predicate(read, 0)}"
-    )
+    columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
+    rows = f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
     return (
         f"COPY (SELECT row_to_json(r) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
         r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
