@@ -107,11 +107,11 @@ class Project:
         return ran.document
 
     @contextmanager
-    def forks(self) -> Iterator[Forks]:
-        """A process that runs many cycles soon, for a block."""
+    def forks(self, **values: str) -> Iterator[Forks]:
+        """A process that runs many cycles soon, for a block; `values` replace some of the environment."""
         with subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.forks"],
-            env=self.environment(PYTHONPATH=os.pathsep.join([str(SQL.parent), *sys.path])),
+            env=self.environment(PYTHONPATH=os.pathsep.join([str(SQL.parent), *sys.path]), **values),
             cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime
 
 import pytest
 
+from starlift.totesys import changes
 from tests.e2e import chain, history, oracle
 from tests.e2e.happenings import ADDRESS, DEPARTMENT, PAID, SILENT
 from tests.e2e.history import Version
 from tests.e2e.oracle import DRIVEN_BY, SURROGATES
-from tests.e2e.project import moved
+from tests.e2e.project import Project, moved
 from tests.e2e.weeks import Cycle, Week
 
 
@@ -78,6 +80,26 @@ def test_a_moved_address_moves_all_counterparties_at_it(week: Week) -> None:
 def differing(cycle: Cycle, name: str) -> set[int]:
     """Return the keys of the star rows that a cycle changed, as they were found."""
     return {key for key, row in cycle.found[name].items() if row != cycle.before[name].get(key)}
+
+
+def test_rows_read_again_because_a_transaction_stays_open_make_no_version(project: Project) -> None:
+    rng, noon = random.Random(2), datetime(2024, 11, 5, 12)  # noqa: S311
+    read = []
+    with project.application() as application, project.application() as clerk:
+        with changes.late_commit(clerk, rng, noon):
+            changes.place_orders(application, rng, noon, sales=3)
+            for _ in range(3):
+                document = project.cycle()
+                read.append((document["tables"]["sales_order"]["read"], document["outcome"]))
+        document = project.cycle()
+    assert read == [(3, "applied"), (0, "nothing"), (0, "nothing")]
+    assert document["tables"]["sales_order"]["read"] == 3 + 1
+    assert document["star"]["fact_sales_order"] == {
+        **dict.fromkeys(document["star"]["fact_sales_order"], 0),
+        "inserted": 1,
+        "unchanged": 3,
+    }
+    assert project.differences() == {}
 
 
 @pytest.mark.parametrize("fact", SURROGATES)
