@@ -98,6 +98,12 @@ def test_names_that_look_like_sql_stay_names(shop: Shop) -> None:
     assert len(shop.names()) == 3
 
 
+@pytest.mark.parametrize("name", ["r", "t"])
+def test_a_column_may_have_the_name_of_an_alias(shop: Shop, name: str) -> None:
+    shop.run(f"ALTER TABLE item RENAME name TO {name}")
+    assert sorted(row[name] or "" for row in lines_of(shop, whole("id", name))) == ["a", "b", "c"]
+
+
 def test_the_reader_cannot_write_even_by_mistake(shop: Shop) -> None:
     with PostgresSource(Dsn.parse(shop.database.reader)) as source, source.snapshot():
         with pytest.raises(Exception, match=r"read-only transaction|permission denied"):

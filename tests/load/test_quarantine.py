@@ -154,3 +154,14 @@ def test_a_source_row_rejected_by_one_star_table_is_kept_out_of_all(twins: Star)
     assert twins.rows("SELECT key, state FROM mine_starlift.ledger ORDER BY 1") == [
         ["(1)", "live"], ["(2)", "quarantined"],
     ]  # fmt: skip
+
+
+def test_a_column_may_have_any_name_also_that_of_an_alias(star: Star, tmp_path: Path) -> None:
+    star.sql = own_sql(tmp_path, "CREATE TABLE d (id integer PRIMARY KEY, s text NOT NULL, r text, q text)")
+    star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
+    made = model("d", "dimension", "id", "t")
+    star.migrate([made])
+    columns = {name: [None, "x"] for name in "srq"}
+    rows = pa.table({"id": pa.array([1, 2], pa.int32()), **columns, "_key": ["(1)", "(2)"]})
+    assert star.load({"d": rows}, models=(made.ref,)).quarantined == 1
+    assert star.value('SELECT "row" FROM mine_starlift.quarantine') == {"id": 1, **dict.fromkeys("srq")}

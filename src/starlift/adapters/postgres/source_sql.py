@@ -193,6 +193,6 @@ def copy(read: Read) -> str:
     columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
     rows = f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
     return (
-        f"COPY (SELECT row_to_json(r) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
+        f"COPY (SELECT row_to_json(r.*) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
         r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
     )
