@@ -95,6 +95,11 @@ class SourceSnapshot(Protocol):
         """pg_current_snapshot() as text."""
         ...
 
+    @property
+    def position(self) -> str:
+        """How far the write-ahead log had come when the snapshot was taken, unflushed records included."""
+        ...
+
     def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
         """Return what `read` would return now and what each of `following` would read of this snapshot,
         as digests, in one pass over what `read` touches anyway."""
@@ -119,6 +124,14 @@ class Source(Protocol):
 
     def snapshot(self) -> AbstractContextManager[SourceSnapshot]:
         """Open the snapshot; it must be opened after `barrier` returned."""
+        ...
+
+    def settle(self, position: str) -> None:
+        """Return when everything a snapshot at that position showed would survive a crash of the source.
+
+        A transaction that commits asynchronously is visible before it is durable. If its row were
+        committed to the lake and the source then crashed, the row would be gone and its xid given to
+        another transaction, which no poll from there on would see."""
         ...
 
 

@@ -148,3 +148,8 @@ def test_a_server_error_without_fields_is_still_reported() -> None:
 
 def test_loopback_is_known_by_name_and_number() -> None:
     assert default_sslmode("127.9.9.9") == default_sslmode("::1") == "disable"
+
+
+@pytest.mark.parametrize("host", ["127.db.example", "127.0.0.1.example", "localhost.example", "::2"])
+def test_a_host_that_only_looks_like_this_machine_is_verified(host: str) -> None:
+    assert default_sslmode(host) == "verify-full"

@@ -65,6 +65,8 @@ MISTAKES = [
     ('key = ["id"]', 'key = "id"', 5, "key is not a list of names"),
     ('["id", "name"]', '["id", "id"]', 7, "columns names a column twice"),
     ('["id", "name"]', '["id", "_hash"]', 7, "_hash is starlift's own name"),
+    ('["id", "name"]', '["id", "_stale"]', 7, "_stale is starlift's own name"),
+    ('["id", "name"]', '["id", "\\u0000"]', 7, "columns is not a list of names"),
     ('cursor = "changed"', 'cursor = "changed"\ndrop = ["name"]', 7, "name is also taken"),
     ('cursor = "changed"', 'hmac = ["id"]', 6, "id is in the key, which must find its row again"),
     ("[tables.item]", '[tables."../item"]', 4, "cannot be part of a file's name"),

@@ -45,6 +45,12 @@ def test_a_zone_with_summer_time_is_refused(zone: str) -> None:
         offset(zone)
 
 
+@pytest.mark.parametrize("zone", ["+16:00", "+99:99", "-01:75"])
+def test_a_distance_no_zone_has_is_refused(zone: str) -> None:
+    with pytest.raises(ValueError, match="further from UTC"):
+        offset(zone)
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_an_instant_survives_being_written(moment: datetime) -> None:
     assert instant(instant_text(moment)) == moment

@@ -118,9 +118,9 @@ def test_its_settings_are_for_its_owner_only(demo: Demo) -> None:
     assert (demo.folder / ".env").stat().st_mode & 0o077 == 0
 
 
-def test_clean_takes_away_what_the_demo_made_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("keep")
-    (tmp_path / "ingestion").mkdir()
-    starlift("demo", "--folder", str(tmp_path), "--clean")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
+def test_clean_touches_nothing_in_a_folder_that_is_not_a_demos(tmp_path: Path) -> None:
+    for name in (".env", "ingestion", "processed", "postgres"):
+        (tmp_path / name).mkdir()
+    assert starlift("demo", "--folder", str(tmp_path), "--clean").startswith("there is no demo")
+    assert len(list(tmp_path.iterdir())) == 4
     assert starlift("demo", "--folder", str(tmp_path / "none"), "--clean").startswith("there is no demo")

@@ -20,7 +20,7 @@ from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
 from starlift.core.manifest import Manifest
 from starlift.stages import log
-from starlift.stages.extract import Extracted, Run, extract
+from starlift.stages.extract import Approve, Extracted, Run, extract
 from tests.postgres import SourceDatabase, connect
 
 Row = dict[str, str | None]
@@ -35,12 +35,15 @@ class Extractor:
     config: PipelineConfig
     lake: MemoryLake = field(default_factory=MemoryLake)
     hmac_key: str | None = None
+    approve: Approve = lambda *_: None
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def poll(self) -> Extracted:
         """One extract, as a fresh process would make it."""
         with PostgresSource(Dsn.parse(self.url), self.hmac_key) as source:
-            return extract(source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"))
+            return extract(
+                source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"), self.approve
+            )
 
     def manifest(self, seq: int) -> Manifest:
         """A committed manifest."""

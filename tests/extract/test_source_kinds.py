@@ -174,3 +174,12 @@ def test_each_of_many_polls_ships_only_what_is_new(
         shop.run("INSERT INTO item VALUES (:id, 'x')", id=number)
     extractor.poll()
     assert extractor.names() == shop.names()
+
+
+def test_columns_named_as_the_query_names_its_own_parts(any_kind: Extractor, shop: Shop) -> None:
+    shop.run("CREATE TABLE letters (t int PRIMARY KEY, r text, xmin_ text)")
+    shop.run("INSERT INTO letters VALUES (1, 'x', 'y')")
+    shop.run("GRANT SELECT ON letters TO starlift_source")
+    take(any_kind, TableSpec("letters", ("t",), ("t", "r", "xmin_")))
+    any_kind.poll()
+    assert [(row["t"], row["r"]) for row in any_kind.rows(1, "letters")] == [("1", "x")]

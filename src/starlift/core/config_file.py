@@ -17,7 +17,7 @@ _TOP = ("source", "warehouse", "limits", "tables")
 _TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac", "schema", "relation")
 _UNUSABLE = re.compile(r"^\.|[/\\,\x00-\x1f\x7f]")
 """In a table's name: it is a part of object keys, and models list tables with commas."""
-_RESERVED_COLUMNS = ("_hash", "_key")
+_RESERVED_COLUMNS = ("_hash", "_key", "_stale")
 
 
 def parse(text: str, file: str) -> PipelineConfig:
@@ -66,13 +66,13 @@ class _Document:
 
     def text(self, path: tuple[str, ...], section: Mapping[str, Any], key: str, default: str = "") -> str:
         value = section.get(key, default)
-        if not isinstance(value, str) or not value:
+        if not _is_name(value):
             raise self.wrong((*path, key), f"{key} is not a name", f'write {key} = "..."')
-        return value
+        return str(value)
 
     def names(self, path: tuple[str, ...], section: Mapping[str, Any], key: str) -> tuple[str, ...]:
         value = section.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        if not isinstance(value, list) or not all(_is_name(name) for name in value):
             raise self.wrong((*path, key), f"{key} is not a list of names", f'write {key} = ["a", "b"]')
         if len(set(value)) != len(value):
             raise self.wrong((*path, key), f"{key} names a column twice", "name each once")
@@ -96,6 +96,10 @@ class _Document:
             elif section == ".".join(path[:-1]) and re.match(rf'\s*"?{re.escape(path[-1])}"?\s*=', line):
                 return number
         return found
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and "\0" not in value
 
 
 def _table(document: _Document, name: str, raw: Any, source_schema: str) -> TableSpec:

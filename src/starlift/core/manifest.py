@@ -62,6 +62,7 @@ class TableState:
     relations: oids of the table and its leaves. overlap: per kind of pass ("time", "xid") the digest of
     this snapshot's rows that the next such pass reads again. count: rows in the snapshot where the whole
     table was scanned anyway, else None. complete_to: source time up to which the table is complete.
+    shape: digest of what the columns' content depends on beside the rows.
     """
 
     mode: Mode
@@ -72,6 +73,7 @@ class TableState:
     px_at: str | None = None
     complete_to: str | None = None
     count: int | None = None
+    shape: str = ""
     overlap: dict[str, Digest] = field(default_factory=dict)
 
 

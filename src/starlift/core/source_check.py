@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Column, Mode
@@ -22,7 +23,8 @@ class SourceTable:
 
     name: the pipeline's. kind: pg_class.relkind. columns: every column in physical order. unique_keys:
     column sets of valid unique indexes whose columns are all NOT NULL. relations: oids of the table and
-    its leaves. bytes: size on disk of the main fork, leaves included.
+    its leaves. bytes: size on disk of the main fork, leaves included. shapes: per column what its content
+    depends on beside the rows (position, labels of an enum, expression of a generated column).
     """
 
     name: str
@@ -31,6 +33,7 @@ class SourceTable:
     unique_keys: frozenset[frozenset[str]]
     relations: tuple[int, ...]
     bytes: int
+    shapes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_xids(self) -> bool:
@@ -166,6 +169,16 @@ def _check_timestamp(spec: TableSpec, found: SourceTable, sees_all: bool) -> Non
             f'write mode = "xid" under [tables.{spec.name}]',
             "edit sql/pipeline.toml, then: starlift run",
         )
+
+
+def shape_of(spec: TableSpec, found: SourceTable) -> str:
+    """Return a short digest of what the taken columns' content depends on beside the rows themselves.
+
+    Where it differs from the last batch's, rows may read otherwise though none was written: a column was
+    replaced by another of its name, an enum's label renamed. Then the table is read whole.
+    """
+    text = "\n".join(f"{name} {found.shapes.get(name, '')}" for name in spec.taken)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def fingerprint(columns: tuple[Column, ...]) -> str:

@@ -44,6 +44,8 @@ def offset(zone: str) -> timedelta:
             'write "UTC" or "+02:00", or take the table by xid with mode = "xid"'
         )
     distance = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    if distance >= timedelta(hours=16) or int(match[3]) > 59:
+        raise ValueError(f'{zone!r} is further from UTC than any zone; write "+02:00"')
     return distance if match[1] == "+" else -distance
 
 

@@ -65,7 +65,7 @@ def _provision(folder: Path, server: EmbeddedServer) -> None:
     """Make databases and roles. `.env` comes last: without it the next demo begins anew."""
     for lake in ("ingestion", "processed"):
         shutil.rmtree(folder / lake, ignore_errors=True)
-        (folder / lake).mkdir()
+        (folder / lake).mkdir(mode=0o700)
     sql = Path(str(files("starlift") / "reference")).resolve()
     passwords = {f"starlift_{role}": secrets.token_urlsafe(12) for role in ("source", "warehouse", "analyst")}
     for database, scripts in _DATABASES.items():
@@ -113,10 +113,10 @@ def _write_env(folder: Path, sql: Path, urls: Mapping[str, str]) -> None:
 def clean(folder: Path) -> list[str]:
     """Stop a demo's server and remove what the demo made; return the names removed.
 
-    Only the demo's own files go, so a wrong folder loses nothing.
+    A folder without a demo's server is not a demo's, and nothing in it is touched.
     """
     folder = folder.resolve()
-    if not folder.is_dir():
+    if not (folder / "postgres" / "server.json").is_file():
         return []
     EmbeddedServer(folder / "postgres").remove()
     removed = [name for name in (*_PARTS, ".env") if (folder / name).exists()]

@@ -6,7 +6,7 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,14 @@ from starlift.core import continuity, polling
 from starlift.core.config import PipelineConfig, TableSpec
 from starlift.core.manifest import Column, Counts, File, Kind, Manifest, Mode, TableState, sha256
 from starlift.core.polling import Measure, Reached, Read
-from starlift.core.source_check import SourceTable, check_table, choose_mode, fingerprint, unnamed_columns
+from starlift.core.source_check import (
+    SourceTable,
+    check_table,
+    choose_mode,
+    fingerprint,
+    shape_of,
+    unnamed_columns,
+)
 from starlift.core.units import instant
 from starlift.errors import ConfigurationError
 from starlift.ports import Barrier, Lake, Preflight, Source, SourceSnapshot
@@ -64,9 +71,16 @@ class _Poll:
         return not polling.unchanged(self.read, self.state, self.measure)
 
 
-def extract(source: Source, lake: Lake, config: PipelineConfig, run: Run) -> Extracted:
+Approve = Callable[[Mapping[str, tuple[Column, ...]], Mapping[str, tuple[str, ...]]], None]
+"""Asked of schemas and keys by table before a batch is the first to have them; raises to refuse them."""
+
+
+def extract(
+    source: Source, lake: Lake, config: PipelineConfig, run: Run, approve: Approve = lambda *_: None
+) -> Extracted:
     """Poll every table once, from one snapshot; commit a batch, or write nothing where nothing changed.
 
+    approve: a batch is for ever, so columns and keys that no model can use must be refused before it.
     Raises LostRace where another run committed the sequence number first, InventoryNeeded where the
     source is not what the last batch left, DriftError, ConfigurationError, UnavailableError.
     """
@@ -75,6 +89,10 @@ def extract(source: Source, lake: Lake, config: PipelineConfig, run: Run) -> Ext
     preflight = source.preflight(list(config.tables.values()))
     _check_source(config, previous, preflight)
     polls = _plan(config, previous, preflight)
+    schema = {poll.spec.name: poll.columns for poll in polls}
+    keys = {poll.spec.name: poll.spec.key for poll in polls}
+    if previous is None or (previous.schema, previous.keys) != (schema, keys):
+        approve(schema, keys)
     barrier = source.barrier()
     with source.snapshot() as snapshot:
         _measure(polls, snapshot, barrier, preflight, config)
@@ -82,7 +100,8 @@ def extract(source: Source, lake: Lake, config: PipelineConfig, run: Run) -> Ext
         if kind is None and previous is not None:
             return _result(polls, head, None, previous.complete_to, {})
         files, counts = _ship(polls, snapshot, lake, head + 1, run)
-        text = snapshot.text
+        text, position = snapshot.text, snapshot.position
+    source.settle(position)
     manifest = Manifest(
         source=config.source_name,
         seq=head + 1,
@@ -95,9 +114,9 @@ def extract(source: Source, lake: Lake, config: PipelineConfig, run: Run) -> Ext
         identity=preflight.identity,
         snapshot=text,
         tables={poll.spec.name: _next_state(poll) for poll in polls},
-        schema={poll.spec.name: poll.columns for poll in polls},
+        schema=schema,
         fingerprints={poll.spec.name: fingerprint(poll.columns) for poll in polls},
-        keys={poll.spec.name: poll.spec.key for poll in polls},
+        keys=keys,
         files=files,
         counts=counts,
         passes={poll.spec.name: "+".join(sorted(poll.read.passes)) for poll in polls},
@@ -130,9 +149,20 @@ def _plan(config: PipelineConfig, previous: Manifest | None, preflight: Prefligh
         assert found is not None  # noqa: S101 - check_table raises where it is missing
         polling.check_relations(name, state, found.relations)
         mode = choose_mode(spec, found, preflight.sees_all, config.limits)
-        start = state if columns == known else None
+        start = state if previous and _same(previous, spec, columns, found) else None
         polls.append(_Poll(spec, found, columns, state, mode, polling.plan(spec, start, found, mode)))
     return polls
+
+
+def _same(previous: Manifest, spec: TableSpec, columns: tuple[Column, ...], found: SourceTable) -> bool:
+    """Whether the rows the last batch left are still told by the same key and columns."""
+    name = spec.name
+    return (
+        name in previous.tables
+        and previous.schema[name] == columns
+        and previous.keys[name] == spec.key
+        and previous.tables[name].shape == shape_of(spec, found)
+    )
 
 
 def _measure(
@@ -181,7 +211,8 @@ def _ship(
 
 def _next_state(poll: _Poll) -> TableState:
     state = polling.advance(poll.read, poll.state, poll.reached, poll.measure)
-    return replace(state, mode=poll.mode, relations=poll.found.relations)
+    shape = shape_of(poll.spec, poll.found)
+    return replace(state, mode=poll.mode, relations=poll.found.relations, shape=shape)
 
 
 def _complete_to(tables: dict[str, TableState]) -> str | None:

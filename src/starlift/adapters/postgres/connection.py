@@ -5,6 +5,7 @@ pg8000's and the operating system's errors are turned into `starlift.errors` her
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ CONNECT_TIMEOUT = 10.0
 Role = Literal["source", "warehouse"]
 
 _SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
-_LOOPBACK = ("localhost", "::1")
 _ENCODE = "; special characters in a password are percent-encoded: %40 for @, %2F for /, %23 for #"
 
 
@@ -85,7 +85,11 @@ def _malformed(name: str, reason: str) -> ConfigurationError:
 
 def default_sslmode(host: str) -> str:
     """Return verify-full, or disable for a loopback host."""
-    return "disable" if host in _LOOPBACK or host.startswith("127.") else "verify-full"
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    return "disable" if loopback else "verify-full"
 
 
 def identifier(name: str) -> str:

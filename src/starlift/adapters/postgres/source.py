@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +16,16 @@ from starlift.core.hmac_key import HmacKey
 from starlift.core.manifest import Column, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
-from starlift.errors import ConfigurationError, DriftError, StarliftError
+from starlift.errors import ConfigurationError, DriftError, StarliftError, UnavailableError
 from starlift.ports import Barrier, Preflight
 
 CHUNK = 1 << 18
 """Bytes gathered from the server before they are handed on."""
+
+
+FLUSH_TIMEOUT = 60.0
+FLUSH_INTERVAL = 0.02
+"""Seconds to wait for the source to flush its write-ahead log, and between two looks at it."""
 
 
 class PostgresSource:
@@ -73,8 +79,10 @@ class PostgresSource:
         wanted = {"schemas": list(schemas), "names": list(names)}
         relations = self._run(sql.RELATIONS, **wanted)
         columns: dict[int, list[Column]] = {}
-        for oid, name, kind in self._run(sql.COLUMNS, **wanted):
+        shapes: dict[int, dict[str, str]] = {}
+        for oid, name, kind, shape in self._run(sql.COLUMNS, **wanted):
             columns.setdefault(oid, []).append(Column(name, kind))
+            shapes.setdefault(oid, {})[name] = shape
         keys: dict[int, set[frozenset[str]]] = {}
         for oid, key in self._run(sql.UNIQUE_KEYS, **wanted):
             keys.setdefault(oid, set()).add(frozenset(key))
@@ -84,7 +92,7 @@ class PostgresSource:
         for spec in (spec for spec in tables if spec.address in at):
             oid, kind, oids, size = at[spec.address]
             shape = tuple(columns.get(oid, ())), frozenset(keys.get(oid, ()))
-            found[spec.name] = SourceTable(spec.name, kind, *shape, tuple(oids), size)
+            found[spec.name] = SourceTable(spec.name, kind, *shape, tuple(oids), size, shapes.get(oid, {}))
         return found
 
     def barrier(self) -> Barrier:
@@ -99,10 +107,26 @@ class PostgresSource:
         with translated(self._dsn, "source"):
             self._begin(sql.BEGIN_SNAPSHOT)
             xmin, text = self._run(sql.SNAPSHOT)[0]
+            position = self._run(sql.POSITION)[0][0]
             self._hand_over_key()
-        yield PostgresSnapshot(self, xmin, text)
+        yield PostgresSnapshot(self, xmin, text, position)
         with translated(self._dsn, "source"):
             self._run("COMMIT")
+
+    def settle(self, position: str) -> None:
+        deadline = time.monotonic() + FLUSH_TIMEOUT
+        nudged = False
+        with translated(self._dsn, "source"):
+            while not self._run(sql.FLUSHED, position=position)[0][0]:
+                if time.monotonic() > deadline:
+                    raise UnavailableError(
+                        f"the source {self._dsn} has not written its log to disk for {FLUSH_TIMEOUT:.0f} s",
+                        "see to its disk, then: starlift run",
+                    )
+                if not nudged:
+                    self._run(sql.NUDGE)
+                    nudged = True
+                time.sleep(FLUSH_INTERVAL)
 
     def _begin(self, begin: str) -> None:
         """Every setting is SET LOCAL inside the transaction: a pooler may drop those of a session."""
@@ -131,8 +155,9 @@ class PostgresSource:
 class PostgresSnapshot:
     """Keeps the promises of `ports.SourceSnapshot`."""
 
-    def __init__(self, source: PostgresSource, xmin: str, text: str) -> None:
+    def __init__(self, source: PostgresSource, xmin: str, text: str, position: str) -> None:
         self._source = source
+        self.position = position
         self.xmin = xmin
         self.text = text
 

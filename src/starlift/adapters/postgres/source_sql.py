@@ -52,10 +52,18 @@ _TABLES = """
 
 COLUMNS = f"""
     WITH {_WANTED}
-    SELECT c.oid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod)
+    SELECT c.oid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod),
+           concat_ws(
+               ' ', a.attnum,
+               (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
+                FROM pg_type AS t JOIN pg_enum AS e ON e.enumtypid IN (t.oid, t.typelem, t.typbasetype)
+                WHERE t.oid = a.atttypid),
+               CASE WHEN a.attgenerated <> '' THEN
+                   (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d
+                    WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END)
     {_TABLES}
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-    ORDER BY c.oid, a.attnum"""
+    ORDER BY c.oid, a.attnum"""  # noqa: S608 - no value in it
 
 UNIQUE_KEYS = f"""
     WITH {_WANTED}
@@ -89,6 +97,14 @@ BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 SNAPSHOT = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_snapshot()::text"""
+
+POSITION = "SELECT pg_current_wal_insert_lsn()::text"
+
+FLUSHED = "SELECT pg_current_wal_flush_lsn() >= CAST(:position AS pg_lsn)"
+
+# Takes an xid and writes nothing but its commit record, which has the log writer flush all before it; it
+# needs no privilege, in a read-only transaction too. Records that no commit follows may wait for long.
+NUDGE = "SELECT pg_current_xact_id()"
 
 SETTINGS = (
     "SET LOCAL TimeZone = 'UTC'",
