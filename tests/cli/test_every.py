@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.cli.project import PATIENCE, Project, assert_refused
+from tests.cli.project import PATIENCE, Project, Said, assert_refused
 from tests.postgres import connected
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('starlift writes starlift', 0))"
@@ -63,7 +63,7 @@ def test_ctrl_c_asks_and_a_second_one_ends_at_once(project: Project) -> None:
         until((project.lake / "processed" / "manifests" / "00000000000000000001.json").exists)
         process.send_signal(signal.SIGINT)
         assert process.stderr
-        assert "Ctrl-C again" in process.stderr.readline()
+        assert any("Ctrl-C again" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         said = project.ended(process)
     assert said.code == 130
@@ -106,7 +106,7 @@ def test_a_fault_that_nobody_foresaw_is_reported_and_the_next_cycle_tries_again(
 def test_a_configuration_that_cannot_work_ends_the_loop(untouched: Project) -> None:
     config = untouched.config("misspelt", {"[tables.staff]": "[tables.stuff]"})
     said = untouched.starlift("run", "--every", "1s", "--json", STARLIFT_CONFIG=config)
-    assert_refused(said, 2, "table stuff is not in the source")
+    assert_refused(said, 2, "stuff is not in the source")
 
 
 def test_ctrl_c_without_a_loop_ends_without_a_traceback(project: Project) -> None:
@@ -133,4 +133,4 @@ def test_the_loop_goes_on_where_nobody_reads_it(project: Project) -> None:
     assert process.wait(PATIENCE) == 0
     assert process.stderr
     with process.stderr as stderr:
-        assert stderr.read() == "starlift: stopped, after a whole batch\n"
+        assert Said(0, "", stderr.read()).errors == ["starlift: stopped, after a whole batch"]

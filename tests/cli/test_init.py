@@ -42,7 +42,7 @@ def test_an_empty_folder_becomes_a_pipeline_that_runs(
         ran = project.starlift("run")
         assert ran.code == 0, ran
         assert "batch 1 applied" in ran.out
-        assert ran.err == ""
+        assert ran.errors == []
         assert "nothing changed since batch 1" in project.starlift("run").out
         assert project.query("SELECT count(*) FROM dim_staff") == [[20]]
         told = "".join(f"{each.out}{each.err}" for each in (said, migrated, ran))

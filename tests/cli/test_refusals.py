@@ -68,7 +68,7 @@ def test_a_warehouse_that_is_not_migrated_says_so(untouched: Project, postgres: 
 @pytest.mark.parametrize(
     ("old", "new", "mentioned"),
     [
-        ("[tables.staff]", "[tables.stuff]", "table stuff is not in the source"),
+        ("[tables.staff]", "[tables.stuff]", "stuff is not in the source"),
         (STAFF, STAFF.replace("last_updated", "moved_at"), "column staff.moved_at is not in the source"),
         ('["staff_id", "first_name"', '["staff_id", "given_name"', "column staff.given_name is not in"),
     ],

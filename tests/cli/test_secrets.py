@@ -11,6 +11,7 @@ import pytest
 import zstandard
 
 from starlift.adapters.secrets import fetch_dsn, parse
+from starlift.entrypoints.initialise import LAKES
 from starlift.errors import ConfigurationError
 from tests.cli.conftest import Here
 from tests.cli.project import Project, assert_refused
@@ -40,15 +41,25 @@ def secret_of(url: str) -> str:
     return json.dumps(fields)
 
 
-def test_a_pipeline_runs_on_secrets(project: Project, manager: Any, aws: dict[str, str]) -> None:
+def test_a_pipeline_runs_on_secrets_and_buckets(
+    project: Project, manager: Any, aws: dict[str, str], here: Here
+) -> None:
     urls = {"source": project.source.reader, "warehouse": project.warehouse.owner}
+    values = dict(aws)
     for role, url in urls.items():
         manager.create_secret(Name=f"starlift/{role}", SecretString=secret_of(url))
-    named = {f"STARLIFT_{role.upper()}_SECRET": f"starlift/{role}" for role in urls}
-    wrong = {f"STARLIFT_{role.upper()}_URL": "postgresql://me:wrong@nowhere.invalid/db" for role in urls}
-    said = project.starlift("run", "--json", **aws, **named, **wrong)
+        values[f"STARLIFT_{role.upper()}_SECRET"] = f"starlift/{role}"
+        values[f"STARLIFT_{role.upper()}_URL"] = "postgresql://me:wrong@nowhere.invalid/db"
+    location = {"LocationConstraint": aws["AWS_DEFAULT_REGION"]}
+    boto3.client("s3").create_bucket(Bucket="starlift-lakes", CreateBucketConfiguration=location)
+    for lake in LAKES:
+        values[f"STARLIFT_{lake.upper()}"] = f"s3://starlift-lakes/{lake}"
+    said = project.starlift("run", "--json", **values)
     assert said.code == 0, said
-    assert said.json["outcome"] == "applied"
+    assert (said.json["outcome"], said.errors) == ("applied", [])
+    status = here(project.folder, "status", "--json", **values)
+    assert (status.code, status.json["applied_seq"], status.json["head_seq"]) == (0, 1, 1)
+    assert not list(project.lake.rglob("*.json")), "a folder was used"
 
 
 def test_a_secret_that_is_not_there_is_a_mistake_of_the_configuration(manager: Any) -> None:
