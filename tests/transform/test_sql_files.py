@@ -97,7 +97,7 @@ def test_iso_4217_has_each_code_once_with_the_names_the_standard_writes() -> Non
     assert len(codes) > 178
     assert all(re.fullmatch("[A-Z]{3}", code) for code in codes)
     assert all(name and name == name.strip() for _, name in rows)
-    names = dict(map(tuple, rows[1:]))
+    names: dict[str, str] = {row[0]: row[1] for row in rows[1:]}
     assert (names["GBP"], names["USD"], names["EUR"]) == ("Pound Sterling", "US Dollar", "Euro")
 
 

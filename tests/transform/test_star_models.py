@@ -34,7 +34,7 @@ def made(engine: DuckDBEngine, name: str, **tables: list[Cells]) -> list[dict[st
         schema = schema_of([Column(column, type_) for column, (type_, _) in rows[0].items()])
         values = [{column: value for column, (_, value) in cells.items()} for cells in rows]
         inputs[table] = pa.Table.from_pylist(values, schema=schema)
-    return engine.run(MODELS[name], inputs).to_pylist()
+    return list(engine.run(MODELS[name], inputs).to_pylist())
 
 
 def text(value: str | None) -> tuple[str, str | None]:
