@@ -47,6 +47,13 @@ def test_a_text_from_a_row_cannot_move_the_cursor(text: str) -> None:
     assert shown.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb"])
+def test_an_error_that_quotes_a_row_cannot_move_the_cursor(text: str) -> None:
+    shown = error_text(HeldError(f"batch 1: {text}", f"look at {text}, then: starlift load"))
+    assert shown.count("\n") == 1
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_a_text_in_another_script_stays_as_it_is() -> None:
     assert table(["name"], [["Zoë 東京 🙂"]]).splitlines()[1] == "Zoë 東京 🙂"
 

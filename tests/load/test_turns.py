@@ -12,7 +12,7 @@ import pytest
 
 from starlift.errors import ConfigurationError, HeldError, LostRace, UnavailableError
 from starlift.ports import Batch, Loaded
-from tests.load.batches import History, design, sale, table
+from tests.load.batches import History, design, sale, staff, table
 from tests.load.conftest import Star
 from tests.postgres import WarehouseDatabase, connected
 
@@ -175,6 +175,14 @@ def test_a_constraint_of_the_users_own_holds_the_batch_by_name(star: Star) -> No
     star.rows("ALTER TABLE fact_sales_order ADD CONSTRAINT sold_something CHECK (units_sold > 0)")
     with pytest.raises(HeldError, match="sold_something"):
         star.load({"fact_sales_order": [sale(1, units_sold=0)]})
+
+
+def test_a_refusal_names_the_constraint_and_not_what_is_in_the_row(star: Star) -> None:
+    star.rows("ALTER TABLE dim_staff ADD CONSTRAINT at_work CHECK (email_address LIKE '%@work')")
+    with pytest.raises(HeldError, match="at_work") as held:
+        star.load({"dim_staff": [staff(1, email_address="ann@home")]})
+    assert "ann@home" not in held.value.message
+    assert "Franey" not in held.value.message
 
 
 def test_a_role_without_privileges_is_refused_with_the_script_to_run(star: Star) -> None:

@@ -57,10 +57,10 @@ def error_document(error: StarliftError) -> dict[str, str]:
 
 def error_text(error: StarliftError) -> str:
     """Return an error as a person reads it; the command to type comes last. A lost race is one line."""
-    lead = f"starlift: {without_passwords(error.message)}"
+    lead = f"starlift: {printable(without_passwords(error.message))}"
     if not error.hint or isinstance(error, LostRace):
         return lead
-    return f"{lead}\n  {without_passwords(error.hint)}"
+    return f"{lead}\n  {printable(without_passwords(error.hint))}"
 
 
 def without_passwords(text: str) -> str:
@@ -98,8 +98,13 @@ def _text(cell: Cell) -> str:
         return "-"
     if isinstance(cell, int | float):
         return f"{cell:,}"
-    # a reason may quote a row, and a row may hold anything, a terminal's control characters included
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cell)
+    return printable(cell)
+
+
+def printable(text: str) -> str:
+    """Return a text with the codes of the characters that do not print: a reason or an error may quote a
+    row, and a row may hold anything, a terminal's control characters included."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def age(seconds: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starlift.bootstrap import Pipeline
 from starlift.entrypoints import local
-from starlift.entrypoints.answers import Answer, failed, without_passwords
+from starlift.entrypoints.answers import Answer, failed, printable, without_passwords
 from starlift.entrypoints.moved import moved_text
 from starlift.entrypoints.repeat import repeat
 from starlift.entrypoints.terminal import Progress, print_answer, say, tell
@@ -129,7 +129,8 @@ def _reported(call: Call) -> Answer:
 
 def unforeseen(error: Exception) -> Answer:
     """Show the traceback of a fault that no error of starlift stands for, and return the answer to it."""
-    tell(without_passwords("".join(traceback.format_exception(error))))
+    trace = without_passwords("".join(traceback.format_exception(error)))
+    tell("\n".join(map(printable, trace.split("\n"))))
     return failed(
         StarliftError(
             f"this is a fault of starlift: {type(error).__name__}: {error}",

@@ -61,7 +61,12 @@ def _explanation(error: DatabaseError, what: str) -> StarliftError | None:
     return None
 
 
+_OF_A_ROW = ("22", "23")
+"""SQLSTATE classes whose detail prints a row, which may be about a person."""
+
+
 def _said(error: DatabaseError) -> str:
-    """The server's message with its detail and where it was, in one line."""
+    """The server's message with its detail and where it was, in one line, without what is in a row."""
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {"M": error}
-    return "; ".join(" ".join(str(fields[part]).split()) for part in "MDW" if part in fields)
+    parts = "MW" if sqlstate(error)[:2] in _OF_A_ROW else "MDW"
+    return "; ".join(" ".join(str(fields[part]).split()) for part in parts if part in fields)
