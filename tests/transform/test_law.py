@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pyarrow as pa
 import pytest
 
 from starlift.adapters.duckdb_engine import DuckDBEngine
+from starlift.core.models import Model
 from starlift.errors import ConfigurationError, HeldError
+from starlift.ports import RowError
 from starlift.stages import emission, log
 from tests.transform.lakes import FACT_SALE, Pipeline, department, model, sale, staff, table
 
 BROKEN = [
     ("SELECT sale_id FROM sale WHERE sale_id <> 2", "it drops 1 ((2))"),
     (
-        "SELECT sale_id FROM sale UNION ALL SELECT sale_id FROM sale",
+        "SELECT sale_id FROM sale, (VALUES (1), (2)) AS twice",
         "it repeats or invents 3 ((1), (2), (3))",
     ),
     ("SELECT sale_id + 1 AS sale_id FROM sale", "it drops 1 ((1)) and repeats or invents 1 ((4))"),
@@ -75,16 +80,16 @@ def test_a_models_key_must_be_the_driving_tables_key(
     assert fault in caught.value.message
 
 
-def test_a_model_that_fails_over_rows_together_only_is_a_wrong_model_and_no_wrong_row(
-    engine: DuckDBEngine,
-) -> None:
-    summing = model(
-        "fact_sale",
-        "SELECT sale_id, 9223372036854775807 - 1 + count(*) OVER () AS n FROM sale",
-        driving="sale",
-        key="sale_id",
-    )
-    pipeline = Pipeline(models=[summing], engine=engine)
+def test_a_model_that_fails_over_rows_together_only_is_a_wrong_model_and_no_wrong_row() -> None:
+    """DuckDB's rules leave no such model that we know of; the law does not rest on them."""
+
+    class Summing(DuckDBEngine):
+        def run(self, model: Model, inputs: Mapping[str, pa.Table]) -> pa.Table:
+            if inputs["sale"].num_rows > 1:
+                raise RowError("the sum is out of range")
+            return super().run(model, inputs)
+
+    pipeline = Pipeline(models=[FACT_SALE], engine=Summing())
     pipeline.land({"sale": [sale(1), sale(2)]})
     with pytest.raises(ConfigurationError, match="fails over rows together that it takes one by one"):
         pipeline.transform()

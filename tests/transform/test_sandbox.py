@@ -57,7 +57,7 @@ def test_a_bare_cast_is_refused_wherever_it_stands(engine: DuckDBEngine, sql: st
 HIDDEN_CASTS = [
     ("SELECT id, x = 5 AS y FROM t", "INTEGER"),
     ("SELECT id, x IN (1, 2) AS y FROM t", "INTEGER"),
-    ("SELECT t.id FROM t LEFT JOIN t AS u ON u.x = t.id", "INTEGER"),
+    ("SELECT t.id FROM t LEFT JOIN (SELECT 1 AS k) AS u ON t.x = u.k", "INTEGER"),
     ("SELECT id, moment = x AS y FROM t", "TIMESTAMP"),
 ]
 
@@ -107,7 +107,7 @@ def test_no_function_without_arguments_gives_another_value_in_another_session(en
     """DuckDB forgets to call some of its functions volatile: ask them all."""
     names = [
         name
-        for (name,) in duckdb.sql(
+        for (name,) in duckdb.execute(
             "SELECT DISTINCT function_name FROM duckdb_functions() WHERE len(parameters) = 0 "
             "AND function_type IN ('scalar', 'macro') ORDER BY ALL"
         ).fetchall()
@@ -272,7 +272,7 @@ def test_a_model_that_needs_more_memory_than_there_is_makes_the_stage_unavailabl
     small = DuckDBEngine(memory=2_000_000)
     rows = pa.table({"id": pa.array(range(200_000), pa.int32()), "x": ["y" * 50] * 200_000})
     with pytest.raises(UnavailableError, match="model dim_x needs more memory"):
-        run(small, "SELECT id, x, max(x || text_of(id)) OVER () AS y FROM t", rows)
+        run(small, "SELECT id, repeat(x, 100) AS y FROM t ORDER BY y", rows)
     small.close()
 
 

@@ -41,6 +41,7 @@ class DuckDBEngine:
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._references: dict[str, pa.Table] = {}
         self._volatile: frozenset[str] = frozenset()
+        self._aggregates: frozenset[str] = frozenset()
         self._approved: dict[tuple[Model, str], str] = {}
 
     def run(self, model: Model, inputs: Mapping[str, pa.Table]) -> pa.Table:
@@ -65,9 +66,11 @@ class DuckDBEngine:
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._opened is None:
-            from starlift.adapters.duckdb_rules import volatile_functions  # loads DuckDB: 0.25 s
+            from starlift.adapters.duckdb_driving import aggregate_functions  # loads DuckDB: 0.25 s
+            from starlift.adapters.duckdb_rules import volatile_functions
 
             self._opened = _sandbox(self._memory)
+            self._aggregates = aggregate_functions(self._opened)
             self._volatile = volatile_functions(self._opened)
             self._references = {name: _csv_table(data) for name, data in self._reference_data.items()}
         return self._opened
@@ -89,10 +92,11 @@ class DuckDBEngine:
         key = (model, repr([(name, table.schema) for name, table in tables.items()]))
         if key in self._approved:
             return self._approved[key]
+        from starlift.adapters.duckdb_driving import check_driving
         from starlift.adapters.duckdb_rules import check_plan, check_text, statement
 
         connection = self._connection()
-        check_text(connection, model, self._volatile)
+        check_driving(check_text(connection, model, self._volatile), model, self._aggregates)
         connection.execute("BEGIN")
         try:
             with _explained(model, has_rows=False):

@@ -21,6 +21,7 @@ CLOCK_HINT = "take the value from a source column, or leave it to the warehouse,
 ERROR_HINT = "use required(value, 'why not') or refuse(value, 'a known code'), then: starlift run"
 TABLE_HINT = "name the table under `-- from:` or `-- joins:` in the header, then: starlift run"
 READ_HINT = "take it out of the header, or LEFT JOIN it, then: starlift run"
+NAME_HINT = "give it a name of its own, then: starlift run"
 SYNTAX_HINT = "docs/models.md tells how to write one; mend it, then: starlift run"
 
 _UNEXACT = {"cast_to_type"}
@@ -65,15 +66,19 @@ def volatile_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     return frozenset(found)
 
 
-def check_text(connection: duckdb.DuckDBPyConnection, model: Model, volatile: frozenset[str]) -> None:
-    """Raise ConfigurationError where the model's text is not one SELECT that keeps the rules."""
+def check_text(
+    connection: duckdb.DuckDBPyConnection, model: Model, volatile: frozenset[str]
+) -> dict[str, Any]:
+    """Return the syntax tree. ConfigurationError where the text is not one SELECT that keeps the rules."""
     tree = _serialized(connection, "SELECT json_serialize_sql(?)", model)
     if len(tree["statements"]) != 1:
         raise wrong(model, "a model is exactly one SELECT", SYNTAX_HINT)
-    nodes = list(_nodes(tree))
-    for node in nodes:
+    found = list(nodes(tree))
+    for node in found:
         _check_node(node, model, volatile)
-    _check_tables(nodes, model)
+    _check_ctes(tree, model)
+    _check_tables(found, model)
+    return tree
 
 
 def check_plan(connection: duckdb.DuckDBPyConnection, model: Model, volatile: frozenset[str]) -> None:
@@ -82,7 +87,7 @@ def check_plan(connection: duckdb.DuckDBPyConnection, model: Model, volatile: fr
     The model's tables must exist in the connection; they may be empty.
     """
     plan = _serialized(connection, "SELECT json_serialize_plan(?, optimize := false)", model)
-    for node in _nodes(plan):
+    for node in nodes(plan):
         if "qname" not in node:
             continue
         name, arguments = node["qname"]["path"][-1], node.get("arguments", [])
@@ -103,13 +108,21 @@ def _serialized(connection: duckdb.DuckDBPyConnection, query: str, model: Model)
     return tree
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of a serialized tree, outer ones first."""
     if isinstance(tree, dict):
         yield tree
         tree = list(tree.values())
     if isinstance(tree, list):
         for part in tree:
-            yield from _nodes(part)
+            yield from nodes(part)
+
+
+def ctes(tree: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and definition of each common table expression of a statement."""
+    for node in nodes(tree):
+        for entry in node.get("cte_map", {}).get("map", []):
+            yield entry["key"], entry["value"]
 
 
 def _check_node(node: dict[str, Any], model: Model, volatile: frozenset[str]) -> None:
@@ -139,11 +152,20 @@ def _check_function(name: str, model: Model, volatile: frozenset[str], position:
         raise wrong(model, _not_of_the_row(name), CLOCK_HINT, position)
 
 
-def _check_tables(nodes: list[dict[str, Any]], model: Model) -> None:
-    own = {entry["key"] for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
+def _check_ctes(tree: dict[str, Any], model: Model) -> None:
+    """A name means one thing in a model, so what it reads is seen without following scopes."""
+    taken = {name.lower() for name in (*model.tables, *model.references)}
+    for name, _ in ctes(tree):
+        if name.lower() in taken:
+            raise wrong(model, f"WITH {name}: a table or a WITH before it has that name", NAME_HINT)
+        taken.add(name.lower())
+
+
+def _check_tables(found: list[dict[str, Any]], model: Model) -> None:
+    own = {name for name, _ in ctes(found[0])}
     declared = {*model.tables, *model.references}
     read = set()
-    for node in nodes:
+    for node in found:
         if node.get("type") != "BASE_TABLE":
             continue
         name = ".".join(node["qualified_name"]["path"])
