@@ -165,6 +165,18 @@ MISFITS = {
     r"the foreign key dim_person \(f_id\) does not refer": (
         f"{FACT_DDL} CREATE TABLE dim_person (person_id integer PRIMARY KEY, f_id integer REFERENCES f);",
         [FACT, PERSON]),
+    "constraint some_sold of table f would keep out every batch with a row that breaks it: state it as a law "
+    "in sql/checks, or let the model call the row out with required": (
+        "CREATE TABLE f (id serial PRIMARY KEY, k integer, n integer CONSTRAINT some_sold CHECK (n > 0));",
+        [FACT]),
+    "constraint dim_person_name_key of table dim_person would keep out": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text UNIQUE);", [PERSON]),
+    "constraint apart of table dim_person would keep out": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, "
+        "span int4range, CONSTRAINT apart EXCLUDE USING gist (span WITH &&));", [PERSON]),
+    "unique index one_name of table dim_person would keep out": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text);"
+        "CREATE UNIQUE INDEX one_name ON dim_person (lower(name));", [PERSON]),
 }  # fmt: skip
 
 

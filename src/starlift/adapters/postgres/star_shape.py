@@ -18,12 +18,40 @@ def check_shape(
     tables = read_star(connection, schema, [model.name for model in models]) if models else {}
     by_name = {model.name: model for model in models}
     faults = [fault for model in models for fault in _faults(model, tables.get(model.name), by_name)]
+    faults += _strict_constraints(connection, schema, list(tables))
     if faults:
         raise ConfigurationError(
             f"the star in schema {schema} does not fit its models: {'; '.join(faults)}",
-            "put what is missing into a new file of sql/warehouse, then: starlift migrate",
+            "put what is to change into a new file of sql/warehouse, then: starlift migrate",
         )
     return [tables[model.name] for model in models if model.kind == "fact"]
+
+
+# A row that breaks one of these is met in the middle of the load, too late for quarantine.
+_STRICT = """
+SELECT 'constraint', k.conname::text, c.relname::text
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+  AND k.contype IN ('c', 'u', 'x')
+UNION ALL
+SELECT 'unique index', x.relname::text, c.relname::text
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+  AND i.indisunique
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = c.oid)
+ORDER BY 3, 2
+"""
+
+
+def _strict_constraints(
+    connection: pg8000.native.Connection, schema: str, tables: Sequence[str]
+) -> Iterator[str]:
+    for kind, name, table in connection.run(_STRICT, schema=schema, names=tables):
+        yield (
+            f"{kind} {name} of table {table} would keep out every batch with a row that breaks it: state it "
+            "as a law in sql/checks, or let the model call the row out with required, which puts it into "
+            "quarantine"
+        )
 
 
 def _faults(model: ModelRef, table: StarTable | None, models: Mapping[str, ModelRef]) -> Iterator[str]:
