@@ -55,6 +55,17 @@ def test_a_big_batch_that_breaks_a_key_is_refused_as_a_small_one_is(star: Star) 
     assert star.value("SELECT count(*) FROM fact_sales_order") == 0
 
 
+def test_a_key_that_a_view_of_the_users_builds_on_stays(star: Star) -> None:
+    star.rows(
+        "CREATE VIEW mine AS "
+        "SELECT sales_record_id, units_sold FROM fact_sales_order GROUP BY sales_record_id"
+    )
+    before = star.rows(SHAPE)
+    assert star.load({"fact_sales_order": many_sales(MANY_ROWS)}).inferred == 5
+    assert star.rows(SHAPE) == before
+    assert star.value("SELECT count(*) FROM mine") == MANY_ROWS
+
+
 def test_the_bucket_of_a_key_is_the_same_in_sql_and_in_python(star: Star) -> None:
     keys = [f"({number})" for number in range(500)] + ['("a b","say ""x""")', "(é😀)", "()", '("\\\\")']
     rows = star.rows("SELECT key, starlift.bucket(key) FROM unnest(CAST(:keys AS text[])) AS key", keys=keys)

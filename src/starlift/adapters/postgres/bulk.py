@@ -16,12 +16,14 @@ from starlift.adapters.postgres.connection import identifier
 MANY_ROWS = 50_000
 """Below this, checking row by row is quick enough to spare readers the lock."""
 
-# A key that another table refers to has to stay.
+# What another table refers to has to stay, and so has what a view builds on (GROUP BY a primary key).
 _CONSTRAINTS = """
 SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint k
 WHERE conrelid = to_regclass(:table) AND contype IN ('p', 'u', 'f')
   AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = k.conrelid AND f.conindid = k.conindid
                   AND f.contype = 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_constraint'::regclass
+                  AND d.refobjid = k.oid AND d.deptype = 'n')
 ORDER BY conname
 """
 
