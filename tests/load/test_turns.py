@@ -17,6 +17,10 @@ from tests.load.conftest import Star
 from tests.postgres import WarehouseDatabase, connected
 
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('starlift writes starlift', 0))"
+APPLY = """
+INSERT INTO starlift.applied (seq, kind, manifest_sha256, counts)
+VALUES (1, 'incremental', :digest, '{}')
+"""
 
 
 def outcome(star: Star, batch: Batch) -> Loaded | LostRace:
@@ -54,6 +58,25 @@ def test_a_load_waits_for_a_lock_that_is_given_back_in_time(star: Star) -> None:
                 waiting.result(timeout=0.5)
             other.run("COMMIT")
             assert waiting.result(timeout=5).seq == 1
+
+
+def test_a_race_is_lost_as_such_whatever_isolation_the_role_defaults_to(star: Star) -> None:
+    """The trap: in repeatable read the load does not see what was applied while it waited."""
+    batch = star.history.batch({"dim_design": [design(1)]})
+    star.rows("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'")
+    try:
+        with connected(star.database.owner) as rival, ThreadPoolExecutor() as pool:
+            rival.run("BEGIN")
+            rival.run(LOCK)
+            waiting = pool.submit(star.apply, batch)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=1)
+            rival.run(APPLY, digest=batch.manifest_sha256)
+            rival.run("COMMIT")
+            with pytest.raises(LostRace, match="batch 1 is applied already"):
+                waiting.result(timeout=10)
+    finally:
+        star.rows("ALTER ROLE CURRENT_USER RESET default_transaction_isolation")
 
 
 def test_a_batch_that_is_applied_already_is_lost_without_a_change(star: Star) -> None:

@@ -112,7 +112,9 @@ class PostgresWarehouse:
             return migrate(connection, self._schemas, steps, [model.ref for model in models])
 
     @contextmanager
-    def _transaction(self, what: str, mode: str = "") -> Iterator[pg8000.native.Connection]:
+    def _transaction(
+        self, what: str, mode: str = "ISOLATION LEVEL READ COMMITTED"
+    ) -> Iterator[pg8000.native.Connection]:
         """Commit when the block ends well; else drop the connection, and with it the transaction: after a
         COPY that broke off, a ROLLBACK would wait for ever."""
         try:
