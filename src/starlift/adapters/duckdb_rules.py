@@ -29,6 +29,11 @@ _CLOCK_FUNCTIONS = {"current_localtime", "current_localtimestamp"}
 _CLOCK_WORDS = {"current_catalog", "current_date", "current_schema", "current_time", "current_timestamp"}
 _CLOCK_WORDS |= {"localtime", "localtimestamp"}
 _ONE_ARGUMENT_IS_TODAY = "age"
+# results that are DuckDB's own and no standard's: its hash, sketches, sort keys, type names, syntax trees
+_OF_DUCKDB = {"version", "hash", "create_sort_key", "icu_sort_key", "typeof", "pg_typeof", "get_type"}
+_OF_DUCKDB |= {"approx_count_distinct", "approx_quantile", "approx_top_k", "reservoir_quantile"}
+_OF_DUCKDB |= {"list_approx_count_distinct", "json_serialize_sql", "json_serialize_plan"}
+_SESSION_WORDS = {"current_role", "current_user", "session_user"}
 _WORD = re.compile(r"\w+")
 
 
@@ -91,6 +96,8 @@ def check_plan(connection: duckdb.DuckDBPyConnection, model: Model, volatile: fr
         if "qname" not in node:
             continue
         name, arguments = node["qname"]["path"][-1], node.get("arguments", [])
+        if node["type"] == "LOGICAL_GET" and name != "seq_scan":
+            raise wrong(model, f"reads {name}, not named in the header", TABLE_HINT)
         # `error` is how the strict macros refuse a row; a model's own use was found in its text
         if name in volatile - {"error"} or (name == _ONE_ARGUMENT_IS_TODAY and len(arguments) == 1):
             raise wrong(model, _not_of_the_row(name), CLOCK_HINT)
@@ -134,13 +141,20 @@ def _check_node(node: dict[str, Any], model: Model, volatile: frozenset[str]) ->
         raise wrong(model, "TRY hides the rows that should be refused", CAST_HINT, position)
     if kind == "FUNCTION":
         _check_function(node["function_name"].lower(), model, volatile, position)
-    if kind == "COLUMN_REF" and ".".join(node["column_names"]).lower() in _CLOCK_WORDS:
-        raise wrong(model, _not_of_the_row(node["column_names"][0]), CLOCK_HINT, position)
+    if kind == "COLUMN_REF" and len(node["column_names"]) == 1:
+        _check_word(node["column_names"][0].lower(), model, position)
     if kind in ("TABLE_FUNCTION", "SHOW_REF"):
         problem = "a model reads the tables of its header and no table function"
         raise wrong(model, problem, TABLE_HINT, position)
     if node.get("sample"):
         raise wrong(model, "a sample depends on chance", CLOCK_HINT, position)
+
+
+def _check_word(word: str, model: Model, position: int | None) -> None:
+    if word in _CLOCK_WORDS:
+        raise wrong(model, _not_of_the_row(word), CLOCK_HINT, position)
+    if word in _SESSION_WORDS:
+        raise wrong(model, _of_duckdb(word), CLOCK_HINT, position)
 
 
 def _check_function(name: str, model: Model, volatile: frozenset[str], position: int | None) -> None:
@@ -150,6 +164,8 @@ def _check_function(name: str, model: Model, volatile: frozenset[str], position:
         raise wrong(model, "error() is called by the macros alone", ERROR_HINT, position)
     if name in volatile:
         raise wrong(model, _not_of_the_row(name), CLOCK_HINT, position)
+    if name in _OF_DUCKDB | _SESSION_WORDS:
+        raise wrong(model, _of_duckdb(name), CLOCK_HINT, position)
 
 
 def _check_ctes(tree: dict[str, Any], model: Model) -> None:
@@ -162,17 +178,18 @@ def _check_ctes(tree: dict[str, Any], model: Model) -> None:
 
 
 def _check_tables(found: list[dict[str, Any]], model: Model) -> None:
-    own = {name for name, _ in ctes(found[0])}
     declared = {*model.tables, *model.references}
+    known = {(name,) for name in declared} | {(name,) for name, _ in ctes(found[0])}
     read = set()
     for node in found:
         if node.get("type") != "BASE_TABLE":
             continue
-        name = ".".join(node["qualified_name"]["path"])
-        read.add(name)
-        if name not in declared | own:
+        path = tuple(node["qualified_name"]["path"])
+        read.add(path)
+        if path not in known:
+            name = ".".join(path)
             raise wrong(model, f"reads {name}, not named in the header", TABLE_HINT, node["query_location"])
-    for name in sorted(declared - read):
+    for name in sorted(name for name in declared if (name,) not in read):
         raise wrong(model, f"the header names {name}, which the SELECT does not read", READ_HINT)
 
 
@@ -193,3 +210,7 @@ def _reads_text(cast: dict[str, Any]) -> bool:
 
 def _not_of_the_row(function: str) -> str:
     return f"{function} does not depend on the row alone, so a replay would differ"
+
+
+def _of_duckdb(function: str) -> str:
+    return f"{function} depends on DuckDB itself, so a replay after an upgrade could differ"
