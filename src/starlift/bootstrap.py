@@ -68,7 +68,7 @@ class Pipeline:
         """A connection to the source, to be used as a context manager."""
         from starlift.adapters.postgres.source import PostgresSource
 
-        return PostgresSource(self.dsn("source"), self.settings.values.get("STARLIFT_HMAC_KEY"))
+        return PostgresSource(self.dsn("source"), self.settings.values.get("STARLIFT_HMAC_KEY") or None)
 
     @property
     def warehouse(self) -> PostgresWarehouse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import stat
 from collections.abc import Iterator
@@ -108,9 +109,12 @@ def test_the_example_of_the_repository_is_what_init_writes() -> None:
     assert EXAMPLE.read_text() == env_text(Path("/var/lib/starlift"))
 
 
-def test_an_env_names_every_variable_that_is_needed(tmp_path: Path) -> None:
+def test_an_env_has_every_variable_that_is_needed_and_names_all_others(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(env_text(tmp_path))
     assert read_file(tmp_path / ".env").keys() == VARIABLES.keys()
+    documented = (SQL.parent / "docs" / "configuration.md").read_text()
+    names = set(re.findall(r"STARLIFT_[A-Z_]+[A-Z]", documented))
+    assert names == set(re.findall(r"STARLIFT_[A-Z_]+[A-Z]", env_text(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["sql", "lake"])

@@ -14,6 +14,13 @@ from tests.postgres import PostgresForTests
 
 DATABASES = ("source", "warehouse")
 LAKES = ("ingestion", "processed")
+DEPARTMENT = """\
+[tables.department]
+key = ["department_id"]
+cursor = "last_updated"
+columns = ["department_id", "department_name", "location", "created_at", "last_updated"]
+drop = ["manager"]
+"""
 STAFF = '[tables.staff]\nkey = ["staff_id"]\ncursor = "last_updated"'
 
 
@@ -79,6 +86,21 @@ def test_what_the_source_never_had_is_a_mistake_of_the_configuration(
 ) -> None:
     said = untouched.starlift("run", "--json", STARLIFT_CONFIG=untouched.config("never", {old: new}))
     assert_refused(said, 2, mentioned, "edit sql/pipeline.toml, then: starlift run")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mentioned"),
+    [
+        ('"staff_id", "first_name"', '"staff_id"', ("first_name", "dim_staff.sql")),
+        (DEPARTMENT, "", ("model dim_staff reads table department", "declare [tables.department]")),
+    ],
+    ids=["column", "table"],
+)
+def test_what_no_model_can_use_is_refused_before_it_is_landed_for_ever(
+    untouched: Project, old: str, new: str, mentioned: tuple[str, ...]
+) -> None:
+    said = untouched.starlift("run", "--json", STARLIFT_CONFIG=untouched.config("unusable", {old: new}))
+    assert_refused(said, 2, *mentioned, "then: starlift run")
 
 
 @pytest.mark.parametrize(

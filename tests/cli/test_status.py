@@ -37,7 +37,7 @@ def test_it_says_what_the_contract_lists(standing: Project, here: Here) -> None:
     assert document["pending"] == {"transform": 0, "load": 0}
     assert (document["quarantine"], document["held"], document["watermark_holder"]) == ([], [], None)
     staff = document["tables"]["staff"]
-    assert (staff["mode"], staff["rows"]) == ("xid", 20)
+    assert (staff["mode"], staff["rows"], staff["best_effort"]) == ("xid", 20, False)
     assert instant(staff["complete_to"])
 
 
@@ -152,6 +152,12 @@ def test_a_row_that_is_referred_to_and_missing_is_listed() -> None:
     text = standing_text(document(inferred=[{"table": "staff", "key": "(9)", "seq": 3}]))
     assert "not loaded yet, but referenced" in text
     assert text.splitlines()[-1].split() == ["staff", "(9)", "3"]
+
+
+def test_a_table_whose_rows_have_no_transaction_id_is_best_effort() -> None:
+    view = {"mode": "timestamp", "best_effort": True, "rows": 2, "complete_to": None, "freshness_s": None}
+    text = standing_text(document(tables={"view": view}))
+    assert text.splitlines()[1].split() == ["view", "timestamp,", "best", "effort", "2", "-", "-"]
 
 
 def test_a_batch_without_a_watermark_has_no_age() -> None:

@@ -38,6 +38,9 @@ STARLIFT_WAREHOUSE_URL=
 STARLIFT_INGESTION={ingestion}
 STARLIFT_PROCESSED={processed}
 
+# The secret under which columns are hashed, where the configuration says so (hmac): openssl rand -hex 32
+#STARLIFT_HMAC_KEY=
+
 # The tables to take, and where models, DDL and checks are: in the folders beside this file
 #STARLIFT_CONFIG=sql/pipeline.toml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,16 @@ from starlift.stages.cycle import Cycle, Stages, run_cycle
 from starlift.stages.extract import Extracted, Run
 
 if TYPE_CHECKING:
+    from starlift.core.manifest import Column
     from starlift.ports import Applied, Loaded
     from starlift.stages.transform import Transformed
 
 Progress = Callable[[str, str, int], None]
 """Told of stage, table or batch, and rows so far."""
+
+Schema = Mapping[str, tuple["Column", ...]]
+Keys = Mapping[str, tuple[str, ...]]
+"""Taken columns and key columns by source table."""
 
 _logger = logging.getLogger("starlift")
 
@@ -59,8 +64,13 @@ def extract(pipeline: Pipeline, run: Run) -> Extracted:
     """Poll the source once; warn of columns that nobody named."""
     from starlift.stages.extract import extract as poll
 
+    def approve(schema: Schema, keys: Keys) -> None:
+        from starlift.stages import approval  # loads Arrow, and is seldom needed
+
+        approval.approve(pipeline.models, pipeline.engine, schema, keys)
+
     with pipeline.source as source:
-        extracted = poll(source, pipeline.ingestion, pipeline.config, run)
+        extracted = poll(source, pipeline.ingestion, pipeline.config, run, approve)
     for name, columns in extracted.unnamed.items():
         _logger.warning(
             "columns %s of table %s are neither taken nor dropped; "

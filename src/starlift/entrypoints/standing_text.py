@@ -26,9 +26,13 @@ def standing_text(document: Mapping[str, Any]) -> str:
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> str:
     cells = [
-        [name, t["mode"], t["rows"], t["complete_to"], _age(t["freshness_s"])] for name, t in tables.items()
+        [name, _mode(t), t["rows"], t["complete_to"], _age(t["freshness_s"])] for name, t in tables.items()
     ]
     return table(["table", "mode", "rows", "complete to", "age"], cells)
+
+
+def _mode(table: Mapping[str, Any]) -> str:
+    return f"{table['mode']}, best effort" if table["best_effort"] else str(table["mode"])
 
 
 def _list(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:

@@ -87,9 +87,11 @@ def _difference(newer: int | None, older: int | None) -> int | None:
 
 
 def _tables(found: _Found) -> dict[str, dict[str, Any]]:
+    """best_effort: the rows carry no transaction id, so that only the cursor tells of changes (a view)."""
     return {
         name: {
             "mode": state.mode,
+            "best_effort": state.px is None,
             "complete_to": state.complete_to,
             "freshness_s": found.age(state.complete_to),
             "rows": state.count,
