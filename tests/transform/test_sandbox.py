@@ -268,6 +268,37 @@ def test_a_table_that_is_not_given_is_named_with_the_way_to_add_it(engine: DuckD
     assert "[tables.u]" in caught.value.hint
 
 
+ID = pa.array([1], pa.int32())
+FOLDED = [
+    ({"t": {"id": ID, "Name": ["a"], "name": ["b"]}}, "columns Name and name of t"),
+    ({"t": {"id": ID}, "T": {"id": ID, "x": ["a"]}}, "tables t and T"),
+    ({"t": {"id": ID}, "u": {"ID": ID, "id": ID}}, "columns ID and id of u"),
+]
+
+
+@pytest.mark.parametrize(("tables", "fault"), FOLDED)
+def test_names_that_differ_only_in_case_are_refused_because_duckdb_takes_them_for_one(
+    engine: DuckDBEngine, tables: dict[str, dict[str, pa.Array]], fault: str
+) -> None:
+    others = [name for name in tables if name != "t"]
+    sql = "SELECT t.id FROM t" + "".join(f' LEFT JOIN "{name}" AS o ON o.id = t.id' for name in others)
+    reading = model("dim_x", sql, driving="t", key="id", **({"joins": others[0]} if others else {}))
+    with pytest.raises(ConfigurationError, match=f"model dim_x: {fault} differ only in case") as caught:
+        engine.run(reading, {name: pa.table(columns) for name, columns in tables.items()})
+    assert "sql/pipeline.toml" in caught.value.hint
+
+
+def test_letters_that_duckdb_tells_apart_are_not_refused(engine: DuckDBEngine) -> None:
+    rows = pa.table({"id": ID, "É": ["a"], "é": ["b"]})
+    assert run(engine, 'SELECT id, "É" AS x, "é" AS y FROM t', rows).to_pylist() == [
+        {"id": 1, "x": "a", "y": "b"}
+    ]
+
+
+def test_a_models_own_columns_differ_in_more_than_case(engine: DuckDBEngine) -> None:
+    assert "the column name x is there twice" in refusal(engine, "SELECT id, x, n AS X FROM t").message
+
+
 ESCAPES = [
     "SELECT * FROM read_text('{file}')",
     "SELECT * FROM read_csv('{file}')",

@@ -92,6 +92,7 @@ class DuckDBEngine:
         key = (model, repr([(name, table.schema) for name, table in tables.items()]))
         if key in self._approved:
             return self._approved[key]
+        _check_case(model, tables)
         from starlift.adapters.duckdb_driving import check_driving
         from starlift.adapters.duckdb_rules import check_plan, check_text, statement
 
@@ -159,14 +160,36 @@ def _create_empty(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Ta
         connection.execute(f"CREATE TABLE {_columns((name,))} AS FROM {_SHAPE}")
 
 
+def _check_case(model: Model, tables: Mapping[str, pa.Table]) -> None:
+    """Raise ConfigurationError where DuckDB would take two names for one: it folds the case of A to Z."""
+    for names, what, of in (
+        (tuple(tables), "tables", ""),
+        *((table.column_names, "columns", f" of {name}") for name, table in tables.items()),
+    ):
+        seen: dict[str, str] = {}
+        for name in names:
+            other = seen.setdefault(_folded(name), name)
+            if other != name:
+                raise ConfigurationError(
+                    f"model {model.name}: {what} {other} and {name}{of} differ only in case, and in a model "
+                    "they would be one",
+                    "drop one in sql/pipeline.toml, or rename it in a view and take that, then: starlift run",
+                )
+
+
+def _folded(name: str) -> str:
+    return name.encode().lower().decode()
+
+
 def _check_columns(model: Model, columns: list[str]) -> None:
     from starlift.adapters.duckdb_rules import SYNTAX_HINT, wrong
 
     for name in model.key:
         if name not in columns:
             raise wrong(model, f"the key column {name} is not among its columns", SYNTAX_HINT)
+    folded = [_folded(name) for name in columns]
     for name in columns:
-        if columns.count(name) > 1 or name.startswith("_"):
+        if folded.count(_folded(name)) > 1 or name.startswith("_"):
             raise wrong(model, f"the column name {name} is there twice or begins with _", SYNTAX_HINT)
 
 
