@@ -7,6 +7,7 @@ CREATE TABLE applied (
     seq             bigint      PRIMARY KEY,
     kind            text        NOT NULL,
     manifest_sha256 text        NOT NULL,
+    clock           timestamptz NOT NULL,
     complete_to     timestamptz,
     applied_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     counts          jsonb       NOT NULL
@@ -14,6 +15,8 @@ CREATE TABLE applied (
 COMMENT ON TABLE applied IS 'One row per batch in the star, numbered without gaps.';
 COMMENT ON COLUMN applied.manifest_sha256 IS
     'SHA-256 of the processed manifest; the next batch must name it as its predecessor.';
+COMMENT ON COLUMN applied.clock IS
+    'Source time at which the batch was read: what it brought was so by then.';
 COMMENT ON COLUMN applied.complete_to IS
     'Source time up to which the star holds every committed change; NULL if no poll could tell.';
 COMMENT ON COLUMN applied.applied_at IS 'Warehouse time of the load.';

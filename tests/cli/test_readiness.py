@@ -52,7 +52,7 @@ def landed_manifest(seq: int) -> bytes:
 
 def made_manifest(seq: int) -> bytes:
     models = (ModelRef("dim_staff", "dimension", ("staff_id",), "staff", "digest"),)
-    return Processed("totesys", seq, "incremental", "test", None, "0", NOW, models, {}, {}).encode()
+    return Processed("totesys", seq, "incremental", "test", None, "0", NOW, NOW, models, {}, {}).encode()
 
 
 @pytest.mark.parametrize("counts", [(0, 0, 0), (3, 0, 0), (3, 1, 1), (3, 3, 3), (3, 0, 3)])

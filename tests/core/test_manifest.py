@@ -49,6 +49,7 @@ PROCESSED = Processed(
     code_version="0",
     previous_sha256=None,
     ingestion_sha256="ab" * 32,
+    clock="2024-01-01 00:00:00.000000+00:00",
     complete_to=None,
     models=(ModelRef("dim_item", "dimension", ("id",), "item", "ff"),),
     snapshots={"item": Snapshot(1, (FILE,))},

@@ -185,6 +185,7 @@ class History:
             code_version="test",
             previous_sha256=self.previous,
             ingestion_sha256="0" * 64,
+            clock=f"2024-11-22 10:{self.seq:02d}:30.000000+00:00",
             complete_to=f"2024-11-22 10:{self.seq:02d}:00.000000+00:00",
             models=models,
             snapshots={},

@@ -18,8 +18,8 @@ from tests.postgres import WarehouseDatabase, connected
 
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('starlift writes starlift', 0))"
 APPLY = """
-INSERT INTO starlift.applied (seq, kind, manifest_sha256, counts)
-VALUES (1, 'incremental', :digest, '{}')
+INSERT INTO starlift.applied (seq, kind, manifest_sha256, clock, counts)
+VALUES (1, 'incremental', :digest, now(), '{}')
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,24 +16,23 @@ from tests.load.test_star_ddl import STAR
 from tests.postgres import connected
 
 
-def test_a_version_is_valid_from_what_its_batch_is_complete_to_until_the_next(star: Star) -> None:
+def test_a_version_is_valid_from_when_its_batch_was_read_until_the_next_was(star: Star) -> None:
     star.load({"fact_sales_order": [sale(1, units_sold=1)]})
     star.load({"dim_design": [design(9)]})
     star.load({"fact_sales_order": [sale(1, units_sold=2)]})
     rows = star.rows("SELECT units_sold, valid_from, valid_to FROM history_fact_sales_order ORDER BY 1")
 
     def at(minute: int) -> datetime:
-        return datetime(2024, 11, 22, 10, minute, tzinfo=UTC)
+        return datetime(2024, 11, 22, 10, minute, 30, tzinfo=UTC)
 
     assert rows == [[1, at(1), at(3)], [2, at(3), None]]
 
 
-def test_a_batch_that_no_clock_dates_is_dated_by_its_load(star: Star) -> None:
-    star.load({"fact_sales_order": [sale(1)]})
-    star.rows("UPDATE starlift.applied SET complete_to = NULL")
-    assert star.value(
-        "SELECT valid_from = (SELECT applied_at FROM starlift.applied) FROM history_fact_sales_order"
-    )
+def test_an_open_transaction_that_holds_the_watermark_back_does_not_date_a_version(star: Star) -> None:
+    for units in (1, 2):
+        batch = star.history.batch({"fact_sales_order": [sale(1, units_sold=units)]})
+        star.apply(replace(batch, manifest=replace(batch.manifest, complete_to="2024-11-22 09:00:00+00:00")))
+    assert star.value("SELECT bool_and(valid_from < valid_to) FROM history_fact_sales_order")
 
 
 def as_analyst(star: Star, query: str) -> list[list[Any]]:

@@ -147,6 +147,7 @@ def test_a_heartbeat_is_passed_on_without_files(pipeline: Pipeline) -> None:
     assert manifest.star == manifest.ledger == manifest.quarantine == ()
     assert manifest.snapshots == pipeline.manifest(1).snapshots
     assert manifest.complete_to == "2024-06-01T00:00:00+00:00"
+    assert manifest.clock == "2024-06-01T00:00:00+00:00"
 
 
 def test_a_processed_manifest_names_the_models_and_their_hashes(pipeline: Pipeline) -> None:

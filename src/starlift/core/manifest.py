@@ -169,6 +169,7 @@ class Snapshot:
 class Processed:
     """Processed manifest of one batch: a pure function of (manifest, previous one, code).
 
+    clock, complete_to: as in the ingestion manifest.
     star, ledger, quarantine: files of star rows (table = star table), of ledger entries and of rejected
     rows (table = source table). fingerprints, keys: as in the ingestion manifest, for the tables it read.
     """
@@ -179,6 +180,7 @@ class Processed:
     code_version: str
     previous_sha256: str | None
     ingestion_sha256: str
+    clock: str
     complete_to: str | None
     models: tuple[ModelRef, ...]
     snapshots: dict[str, Snapshot]

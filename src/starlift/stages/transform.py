@@ -85,6 +85,7 @@ def _process(
         code_version=code_version,
         previous_sha256=sha256(stored) if stored else None,
         ingestion_sha256=sha256(landed),
+        clock=manifest.clock,
         complete_to=manifest.complete_to,
         models=tuple(model.ref for model in models),
         snapshots=parts.snapshots,

@@ -19,12 +19,11 @@ COMMENT ON VIEW {view} IS
     'The newest version of each row of the fact; rows deleted in the source are not in it.'
 """
 
-# A heartbeat that no clock could date has no complete_to; the time it was loaded is the nearest there is.
 _HISTORY = """
 CREATE VIEW {view} AS
 SELECT {columns},
-       coalesce(began.complete_to, began.applied_at) AS valid_from,
-       coalesce(ended.complete_to, ended.applied_at) AS valid_to,
+       began.clock AS valid_from,
+       ended.clock AS valid_to,
        v.op,
        v.seq
 FROM {pipeline}.fact_version v
@@ -35,7 +34,7 @@ WHERE v.fact = {name};
 COMMENT ON VIEW {view} IS
     'Every version of each row of the fact. A deleted row ends with a version whose op is delete.';
 COMMENT ON COLUMN {view}.valid_from IS
-    'Source time up to which the batch that brought this version is complete: the change was seen by then.';
+    'Source time at which the batch that brought this version was read: the change was seen then.';
 COMMENT ON COLUMN {view}.valid_to IS 'valid_from of the next version; NULL for the newest.';
 COMMENT ON COLUMN {view}.op IS 'insert, update, delete, or repair: a change that a poll had not seen.';
 COMMENT ON COLUMN {view}.seq IS 'The batch that brought this version.'

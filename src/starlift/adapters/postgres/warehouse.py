@@ -44,8 +44,9 @@ SELECT set_config('search_path', quote_ident(:pipeline) || ', ' || quote_ident(:
 """
 
 _APPLIED = """
-INSERT INTO applied (seq, kind, manifest_sha256, complete_to, counts)
-VALUES (:seq, :kind, :digest, CAST(:complete_to AS timestamptz), CAST(:counts AS jsonb))
+INSERT INTO applied (seq, kind, manifest_sha256, clock, complete_to, counts)
+VALUES (:seq, :kind, :digest, CAST(:clock AS timestamptz), CAST(:complete_to AS timestamptz),
+        CAST(:counts AS jsonb))
 """
 
 
@@ -94,6 +95,7 @@ class PostgresWarehouse:
                 seq=manifest.seq,
                 kind=manifest.kind,
                 digest=batch.manifest_sha256,
+                clock=manifest.clock,
                 complete_to=manifest.complete_to,
                 counts=json.dumps(counts),
             )
