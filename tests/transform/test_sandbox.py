@@ -333,8 +333,9 @@ def test_the_connection_itself_reaches_no_file_no_setting_and_no_python_variable
 def test_a_model_that_needs_more_memory_than_there_is_makes_the_stage_unavailable() -> None:
     small = DuckDBEngine(memory=2_000_000)
     rows = pa.table({"id": pa.array(range(200_000), pa.int32()), "x": ["y" * 50] * 200_000})
-    with pytest.raises(UnavailableError, match="model dim_x needs more memory"):
+    with pytest.raises(UnavailableError, match="model dim_x needs more memory") as refused:
         run(small, "SELECT id, repeat(x, 100) AS y FROM t ORDER BY y", rows)
+    assert refused.value.hint == "give it more memory, then: starlift run"
     small.close()
 
 

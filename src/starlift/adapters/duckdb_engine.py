@@ -206,7 +206,7 @@ def _explained(model: Model, *, has_rows: bool = True) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise UnavailableError(
             f"model {model.name} needs more memory than it has: {_reason(error)}",
-            "give it more memory, or set a smaller max_rows in pipeline.toml, then: starlift run",
+            "give it more memory, then: starlift run",
         ) from error
     except duckdb.Error as error:
         if has_rows and isinstance(error, of_a_row):
