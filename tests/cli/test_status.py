@@ -23,6 +23,7 @@ CONTRACT = {
     "pending",
     "quarantine",
     "held",
+    "deleted_at_source",
     "watermark_holder",
 }
 
@@ -123,6 +124,35 @@ def test_a_warehouse_that_is_not_migrated_is_exit_code_2(standing: Project, here
     assert said.err.endswith("\n  starlift migrate\n")
 
 
+def test_rows_deleted_at_the_source_are_counted_by_table_and_are_no_error(
+    project: Project, here: Here
+) -> None:
+    project.cycle()
+    assert here(project.folder, "status", "--json").json["deleted_at_source"] == {}
+    project.update("DELETE FROM payment WHERE payment_id = (SELECT min(payment_id) FROM payment)")
+    project.cycle()
+    said = here(project.folder, "status", "--json")
+    assert (said.code, said.json["deleted_at_source"]) == (0, {"payment": 1})
+    said = here(project.folder, "status")
+    assert said.code == 0
+    assert (
+        "payment: 1 row is gone from the source and still in the star; deletes are not carried over yet\n"
+        in said.out
+    )
+
+
+def test_rows_are_not_compared_while_a_batch_is_pending(project: Project, here: Here) -> None:
+    project.cycle()
+    project.update("DELETE FROM payment WHERE payment_id = (SELECT min(payment_id) FROM payment)")
+    local.extract(project.pipeline(), Run("run", "test"))
+    assert here(project.folder, "status", "--json").json["deleted_at_source"] is None
+
+
+def test_several_deleted_rows_are_plural() -> None:
+    text = standing_text(document(deleted_at_source={"payment": 1200}))
+    assert "payment: 1,200 rows are gone from the source" in text
+
+
 def document(**parts: Any) -> dict[str, Any]:
     """A status document of a pipeline that stands well, with parts replaced."""
     well: dict[str, Any] = {
@@ -133,6 +163,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "pending": {"transform": 0, "load": 0},
         "quarantine": [],
         "inferred": [],
+        "deleted_at_source": {},
         "watermark_holder": None,
     }
     return {**well, **parts}

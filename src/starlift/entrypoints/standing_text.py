@@ -46,12 +46,19 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
     lines = [_applied(document), f"pending: {_pending(pending)}"]
     if document["quarantine"] is not None:
         lines.append(f"quarantine: {rows(len(document['quarantine']))}")
+    lines += [_gone(table, count) for table, count in (document["deleted_at_source"] or {}).items()]
     if holder:
         lines.append(
             f"held back: when last polled, pid {holder['pid']} of user {holder['user']} was in a "
             f"transaction that began {_age(holder['age_s'])} ago"
         )
     return lines
+
+
+def _gone(table: str, count: int) -> str:
+    verb = "is" if count == 1 else "are"
+    fate = "gone from the source and still in the star; deletes are not carried over yet"
+    return f"{table}: {rows(count)} {verb} {fate}"
 
 
 def _applied(document: Mapping[str, Any]) -> str:

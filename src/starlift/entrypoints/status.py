@@ -78,6 +78,7 @@ def _document(found: _Found) -> dict[str, Any]:
         "quarantine": [dict(vars(row)) for row in standing.quarantine] if standing else None,
         "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
         "held": [],
+        "deleted_at_source": _deleted(found),
         "watermark_holder": _holder(found),
     }
 
@@ -98,6 +99,21 @@ def _tables(found: _Found) -> dict[str, dict[str, Any]]:
         }
         for name, state in (found.manifest.tables if found.manifest else {}).items()
     }
+
+
+def _deleted(found: _Found) -> dict[str, int] | None:
+    """Rows by table that the warehouse has and the newest snapshot had not; None where the warehouse is not
+    at that batch. Only tables that were scanned whole have a count to compare with."""
+    standing, manifest = found.standing, found.manifest
+    if not (standing and standing.applied and manifest and standing.applied.seq == manifest.seq):
+        return None
+    more = {}
+    for name, state in manifest.tables.items():
+        ledger = standing.ledger.get(name, {})
+        known = ledger.get("live", 0) + ledger.get("quarantined", 0)
+        if state.count is not None and known > state.count:
+            more[name] = known - state.count
+    return more
 
 
 def _holder(found: _Found) -> dict[str, Any] | None:
