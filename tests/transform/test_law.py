@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from starlift.adapters.duckdb_engine import DuckDBEngine
+from starlift.adapters.memory import MemoryLake
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import RowError
@@ -103,9 +104,27 @@ def test_a_model_that_refuses_too_many_rows_holds_the_batch(
     pipeline.land({"sale": [sale(number, "soon") for number in range(8)]})
     with pytest.raises(
         HeldError, match=r"refuses more than 3 rows of a batch; the first is \(0\): 'soon' is"
-    ):
+    ) as caught:
         pipeline.transform()
+    assert caught.value.hint == (
+        "correct sql/models/fact_sale.sql and rebuild: set STARLIFT_PROCESSED to an empty folder and "
+        "STARLIFT_WAREHOUSE_URL to an empty database, then: starlift migrate && starlift run"
+    )
     assert log.head(pipeline.processed) == (0, None)
+
+
+def test_the_way_out_of_a_held_batch_is_a_model_that_takes_its_rows_and_an_empty_lake(
+    engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emission, "MOST_REFUSED", 3)
+    pipeline = Pipeline(models=[FACT_SALE], engine=engine)
+    pipeline.run({"sale": [sale(1)]})
+    pipeline.land({"sale": [sale(number, "soon") for number in range(8)]})
+    with pytest.raises(HeldError):
+        pipeline.transform()
+    lenient = model("fact_sale", "SELECT sale_id, day FROM sale", driving="sale", key="sale_id")
+    pipeline.models, pipeline.processed = (lenient,), MemoryLake("empty")
+    assert [done.star for done in pipeline.transform()] == [{"fact_sale": 1}, {"fact_sale": 8}]
 
 
 COMPOSITE = {"line": table("shop,number", shop="text", number="integer", note="text")}

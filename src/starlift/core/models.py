@@ -27,6 +27,12 @@ from starlift.errors import ConfigurationError
 
 ModelKind = Literal["dimension", "fact"]
 
+REBUILD = (
+    "set STARLIFT_PROCESSED to an empty folder and STARLIFT_WAREHOUSE_URL to an empty database, "
+    "then: starlift migrate && starlift run"
+)
+"""How the star is made again from the batches that are landed: what a hint ends in."""
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _WORD = re.compile(r"\w+")
 _EXAMPLES = {
@@ -155,8 +161,7 @@ def check_unchanged(models: Sequence[Model], before: Sequence[ModelRef]) -> None
     raise ConfigurationError(
         f"model {name} {how}{others}: the star is still made by the old definition, and nothing more is "
         "added to it until it is rebuilt",
-        "put the old definition back; or rebuild: set STARLIFT_PROCESSED to an empty folder and "
-        "STARLIFT_WAREHOUSE_URL to an empty database, then: starlift migrate && starlift run",
+        f"put the old definition back; or rebuild: {REBUILD}",
     )
 
 

@@ -13,14 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starlift.core.identity import key_text
-from starlift.core.models import Model
+from starlift.core.models import REBUILD, Model
 from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Engine, RowError
 from starlift.stages.source_rows import KEY
 
-MOST_REFUSED = 10_000
+MOST_REFUSED = 100_000
 """Rows of one table that a model may refuse in one batch. More are no odd rows but a wrong model, or a
-source that has changed; each also costs some twenty small runs to find."""
+source that has changed; each also costs up to some twenty small runs to find. A batch is never changed,
+so the way out is to correct the model and to rebuild."""
 
 _SHOWN = 5
 """Keys that a message names."""
@@ -110,7 +111,7 @@ def _too_many(model: Model, refused: Mapping[str, str]) -> HeldError:
     key, reason = next(iter(refused.items()))
     return HeldError(
         f"model {model.name} refuses more than {MOST_REFUSED} rows of a batch; the first is {key}: {reason}",
-        f"correct the source or sql/models/{model.name}.sql, then: starlift run",
+        f"correct sql/models/{model.name}.sql and rebuild: {REBUILD}",
     )
 
 

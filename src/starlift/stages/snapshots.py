@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starlift.core.manifest import Manifest, Snapshot
+from starlift.core.models import REBUILD
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake
 from starlift.stages.parquet_files import read_parquet
@@ -46,8 +47,7 @@ def merge(old: pa.Table, rows: SourceRows, *, whole: bool) -> pa.Table:
             raise ConfigurationError(
                 f"table {rows.table}: its columns are not those of its snapshot, and this batch has only a "
                 "part of its rows",
-                "rebuild: set STARLIFT_PROCESSED to an empty folder and STARLIFT_WAREHOUSE_URL to an empty "
-                "database, then: starlift migrate && starlift run",
+                f"rebuild: {REBUILD}",
             )
         old = new.schema.empty_table()
     kept = old.filter(pc.is_in(old[KEY], rows.refused[KEY].combine_chunks()))
