@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.core.manifest import Counts, Processed, sha256
+from starlift.errors import ConfigurationError
 from starlift.stages import log, parquet_files
 from starlift.stages.transform import Transformed
 from tests.transform.lakes import (
@@ -21,6 +22,7 @@ from tests.transform.lakes import (
     model,
     sale,
     staff,
+    table,
 )
 
 
@@ -36,6 +38,30 @@ def test_rows_become_star_rows_in_the_order_of_the_typed_key_with_their_key_text
     ]
     counts = {"sale": Counts(read=2, shipped=2, rejected=0)}
     assert done == Transformed(1, "incremental", counts, 0, {"fact_sale": 2})
+
+
+def test_a_source_column_that_begins_with_an_underscore_is_a_column_like_any_other(
+    engine: DuckDBEngine,
+) -> None:
+    tables = {
+        "doc": table("_id", _id="integer", _rev="text", part_id="integer"),
+        "part": table("part_id", part_id="integer", _title="text"),
+    }
+    sql = "SELECT _id AS id, _rev AS rev, _title AS title FROM doc LEFT JOIN part USING (part_id)"
+    pipeline = Pipeline(tables, [model("dim_doc", sql, driving="doc", joins="part", key="id")], engine)
+    doc = {"_id": "1", "_rev": "r", "part_id": "2"}
+    pipeline.run({"doc": [doc], "part": [{"part_id": "2", "_title": "t"}]})
+    assert pipeline.star("dim_doc") == [{"id": 1, "rev": "r", "title": "t", "_key": "(1)"}]
+
+
+@pytest.mark.parametrize("name", ["_key", "_hash", "_stale"])
+def test_the_columns_of_the_pipeline_itself_are_hidden_from_models(engine: DuckDBEngine, name: str) -> None:
+    sql = f"SELECT staff_id, department.{name} AS x FROM staff LEFT JOIN department USING (department_id)"
+    prying = model("dim_staff", sql, driving="staff", joins="department", key="staff_id")
+    pipeline = Pipeline(models=[prying], engine=engine)
+    pipeline.land({"staff": [staff(1, 1)], "department": [department(1, "A")]})
+    with pytest.raises(ConfigurationError, match=name):
+        pipeline.transform()
 
 
 def test_the_ledger_has_every_row_of_every_table_with_its_source_hash_in_the_order_of_the_key_text(

@@ -16,12 +16,16 @@ from starlift.core.identity import key_text
 from starlift.core.models import REBUILD, Model
 from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Engine, RowError
-from starlift.stages.source_rows import KEY
+from starlift.stages.snapshots import STALE
+from starlift.stages.source_rows import HASH, KEY
 
 MOST_REFUSED = 100_000
 """Rows of one table that a model may refuse in one batch. More are no odd rows but a wrong model, or a
 source that has changed; each also costs up to some twenty small runs to find. A batch is never changed,
 so the way out is to correct the model and to rebuild."""
+
+_OURS = {KEY, HASH, STALE}
+"""Columns that the pipeline adds to a source table's; no model sees them."""
 
 _SHOWN = 5
 """Keys that a message names."""
@@ -70,7 +74,7 @@ def emit(
 
 
 def _visible(rows: pa.Table) -> pa.Table:
-    return rows.select([name for name in rows.column_names if not name.startswith("_")])
+    return rows.select([name for name in rows.column_names if name not in _OURS])
 
 
 def _refused(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> dict[str, str]:
