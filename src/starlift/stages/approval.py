@@ -1,4 +1,8 @@
-"""Whether the models can use what a poll is about to land: asked before a batch is the first to have it."""
+"""Whether the models can be made of the tables as they are about to be taken: asked before a batch is.
+
+A committed batch never changes, so one whose columns or keys do not fit the models would hold the
+pipeline until it is started anew. Here the models run over empty tables of the batch's very types.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from starlift.core.manifest import Column
 from starlift.core.models import Model
+from starlift.core.typing import schema_of
 from starlift.errors import ConfigurationError
 from starlift.ports import Engine
-from starlift.stages.emission import emit
-from starlift.stages.source_rows import typed_schema
+from starlift.stages.emission import check_key
 
 
 def approve(
@@ -18,16 +22,24 @@ def approve(
     schema: Mapping[str, tuple[Column, ...]],
     keys: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Raise ConfigurationError where a model names a table or column that is not taken, or its key is not
-    the driving table's: every model is run over tables without rows. schema, keys: by source table."""
-    empty = {name: typed_schema(columns).empty_table() for name, columns in schema.items()}
+    """Raise ConfigurationError unless every model fits the tables, by what it reads and by its key.
+
+    schema, keys: columns and key columns by table, as the manifest of the batch will have them. The
+    message names the model and the table or column that is missing. Reads and writes no row.
+    """
+    tables = {name: schema_of(columns).empty_table() for name, columns in schema.items()}
     for model in models:
-        for table in model.tables:
-            if table not in empty:
+        for name in model.tables:
+            if name not in tables:
                 raise ConfigurationError(
-                    f"model {model.name} reads table {table}, which is not taken",
-                    f"declare [tables.{table}] in sql/pipeline.toml, or take sql/models/{model.name}.sql "
-                    "away, then: starlift run",
+                    f"model {model.name} reads table {name}, which is not among the tables that are taken",
+                    f"edit sql/pipeline.toml or sql/models/{model.name}.sql, then: starlift run",
                 )
-        joined = {name: empty[name] for name in model.joins}
-        emit(engine, [model], empty[model.driving], keys[model.driving], joined)
+        try:
+            made = engine.run(model, {name: tables[name] for name in model.tables})
+            check_key(model, made.schema, tables[model.driving].schema, keys[model.driving])
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"model {model.name} does not fit the tables that are taken: {error.message}",
+                f"edit sql/pipeline.toml or sql/models/{model.name}.sql, then: starlift run",
+            ) from error

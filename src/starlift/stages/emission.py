@@ -138,22 +138,27 @@ def _without(rows: pa.Table, keys: Mapping[str, str]) -> pa.Table:
 def _keyed(model: Model, star: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Give star rows their driving rows' key text. Both are in the order of the key, so they match by
     position, or the model broke the law."""
+    check_key(model, star.schema, rows.schema, key)
+    made, expected = star.select(list(model.key)), rows.select(list(key)).rename_columns(list(model.key))
+    if not made.equals(expected):
+        raise _broken(model, made, expected)
+    return star.append_column(KEY, rows[KEY])
+
+
+def check_key(model: Model, star: pa.Schema, driving: pa.Schema, key: Sequence[str]) -> None:
+    """Raise ConfigurationError unless the model's key is the driving table's in number and types."""
     if len(model.key) != len(key):
         raise ConfigurationError(
             f"model {model.name}: its key has {len(model.key)} columns, that of {model.driving} {len(key)}",
             f"write `-- key:` with the columns for {', '.join(key)}, then: starlift run",
         )
-    for own, driving in zip(model.key, key, strict=True):
-        if star.schema.field(own).type != rows.schema.field(driving).type:
+    for own, name in zip(model.key, key, strict=True):
+        if star.field(own).type != driving.field(name).type:
             raise ConfigurationError(
-                f"model {model.name}: its key column {own} is {star.schema.field(own).type}, "
-                f"{driving} of {model.driving} is {rows.schema.field(driving).type}",
-                f"select {driving} as it is for the key, then: starlift run",
+                f"model {model.name}: its key column {own} is {star.field(own).type}, "
+                f"{name} of {model.driving} is {driving.field(name).type}",
+                f"select {name} as it is for the key, then: starlift run",
             )
-    made, expected = star.select(list(model.key)), rows.select(list(key)).rename_columns(list(model.key))
-    if not made.equals(expected):
-        raise _broken(model, made, expected)
-    return star.append_column(KEY, rows[KEY])
 
 
 def _broken(model: Model, made: pa.Table, expected: pa.Table) -> ConfigurationError:
