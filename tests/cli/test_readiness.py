@@ -37,7 +37,7 @@ class Place:
         raise AssertionError("a check applies nothing")
 
     def check(self, *models: Model) -> None:
-        check_ready(self.ingestion, self.processed, self, models or (MODEL,))
+        check_ready((self.ingestion, self.processed), self, models or (MODEL,), {"staff"})
 
 
 MODEL = Model("dim_staff", "dimension", "One row.", ("staff_id",), "staff", (), "SELECT 1", (), "digest")
@@ -64,6 +64,20 @@ def test_a_model_that_changed_is_not_ready() -> None:
     other = Model("dim_staff", "dimension", "One row.", ("staff_id",), "staff", (), "SELECT 2", (), "other")
     with pytest.raises(ConfigurationError, match="model dim_staff has changed"):
         Place(3, 3, 3).check(other)
+
+
+@pytest.mark.parametrize(("driving", "joins"), [("sale", ()), ("staff", ("department",))])
+def test_a_model_of_a_table_that_is_not_taken_is_not_ready_and_nothing_is_asked(
+    driving: str, joins: tuple[str, ...]
+) -> None:
+    place = Place()
+    place.fault = UnavailableError("nobody asks", "starlift run")
+    other = Model("dim_x", "dimension", "One row.", ("id",), driving, joins, "SELECT 1", (), "digest")
+    with pytest.raises(
+        ConfigurationError, match=r"model dim_x reads table (sale|department), which"
+    ) as caught:
+        place.check(MODEL, other)
+    assert "[tables." in caught.value.hint
 
 
 def test_a_warehouse_ahead_of_its_lake_has_another() -> None:

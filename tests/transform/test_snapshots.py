@@ -211,7 +211,22 @@ def test_a_joined_table_that_is_not_taken_is_named(engine: DuckDBEngine) -> None
     pipeline.run({"sale": [sale(1)]})
     pipeline.land({"staff": [staff(1, 1)]})
     with pytest.raises(
-        ConfigurationError, match="a model joins table department, which is not among"
+        ConfigurationError, match="batch 2 was taken without table department, which a model reads"
     ) as caught:
         pipeline.transform()
     assert "[tables.department]" in caught.value.hint
+    assert "set STARLIFT_INGESTION and STARLIFT_PROCESSED to empty folders" in caught.value.hint
+
+
+@pytest.mark.parametrize("gone", ["staff", "department"])
+def test_a_batch_that_lacks_a_table_of_a_snapshot_is_named_with_it(pipeline: Pipeline, gone: str) -> None:
+    pipeline.run({"staff": [staff(1, 1)], "department": [department(1, "A")]})
+    other = {"staff": "department", "department": "staff"}[gone]
+    row = {"staff": staff(1, 1, "Bob"), "department": department(1, "B")}[other]
+    del pipeline.tables[gone]
+    pipeline.land({other: [row]})
+    if gone == "department":
+        assert pipeline.transform()[0].star == {"dim_staff": 1}  # its snapshot is whole
+        return
+    with pytest.raises(ConfigurationError, match="batch 2 was taken without table staff"):
+        pipeline.transform()

@@ -57,7 +57,8 @@ def check(pipeline: Pipeline) -> None:
 
     pipeline.dsn("source")
     with pipeline.warehouse as warehouse:
-        check_ready(pipeline.ingestion, pipeline.processed, warehouse, pipeline.models)
+        lakes = pipeline.ingestion, pipeline.processed
+        check_ready(lakes, warehouse, pipeline.models, pipeline.config.tables)
 
 
 def extract(pipeline: Pipeline, run: Run) -> Extracted:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from starlift.core import paths
 from starlift.core.manifest import Processed, sha256
 from starlift.core.models import Model, check_unchanged
-from starlift.errors import HeldError, UnavailableError
+from starlift.errors import ConfigurationError, HeldError, UnavailableError
 from starlift.ports import Applied, Lake, Warehouse
 from starlift.stages import log
 
 
-def check_ready(ingestion: Lake, processed: Lake, warehouse: Warehouse, models: Sequence[Model]) -> None:
+def check_ready(
+    lakes: tuple[Lake, Lake], warehouse: Warehouse, models: Sequence[Model], tables: Collection[str]
+) -> None:
     """Raise where lakes, models and warehouse do not answer or do not belong together.
 
+    lakes: ingestion and processed. tables: those that the configuration takes.
     Until there is a first batch everything must answer, so that a wrong address leaves nothing behind.
     After it, an outage of the processed lake or the warehouse is let through: rows are landed all the
     same, because a state that passes unseen is never seen again. The stage that meets the outage tells.
 
-    Raises UnavailableError, ConfigurationError where the models changed or the warehouse is not migrated,
-    and HeldError where the warehouse was loaded from another lake.
+    Raises UnavailableError, ConfigurationError where the models changed or read other tables or the
+    warehouse is not migrated, and HeldError where the warehouse was loaded from another lake.
     """
+    _check_tables(models, tables)
+    ingestion, processed = lakes
     # In the order opposite to that of the stages: another run may be committing, and what it has applied
     # by the time the warehouse answers is in the lakes when they do.
     try:
@@ -36,6 +41,17 @@ def check_ready(ingestion: Lake, processed: Lake, warehouse: Warehouse, models: 
         check_unchanged(models, Processed.decode(stored).models)
     if applied is not None:
         _check_lakes(applied, processed, ingestion, head)
+
+
+def _check_tables(models: Sequence[Model], tables: Collection[str]) -> None:
+    for model in models:
+        for name in model.tables:
+            if name not in tables:
+                raise ConfigurationError(
+                    f"model {model.name} reads table {name}, which the configuration does not take",
+                    f"add [tables.{name}] to sql/pipeline.toml or edit sql/models/{model.name}.sql, "
+                    "then: starlift run",
+                )
 
 
 def _check_lakes(applied: Applied, processed: Lake, ingestion: Lake, head: int) -> None:

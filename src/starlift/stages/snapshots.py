@@ -15,7 +15,7 @@ from starlift.core.models import REBUILD
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake
 from starlift.stages.parquet_files import read_parquet
-from starlift.stages.source_rows import KEY, SourceRows, typed_schema
+from starlift.stages.source_rows import KEY, SourceRows, not_taken, typed_schema
 
 STALE = "_stale"
 
@@ -28,10 +28,7 @@ def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: M
     if snapshot is not None and snapshot.files:
         return pa.concat_tables(read_parquet(lake, file) for file in snapshot.files)
     if table not in manifest.schema:
-        raise ConfigurationError(
-            f"a model joins table {table}, which is not among the source tables that are taken",
-            f"add [tables.{table}] to sql/pipeline.toml, then: starlift run",
-        )
+        raise not_taken(table, manifest)
     return typed_schema(manifest.schema[table]).append(pa.field(STALE, pa.bool_())).empty_table()
 
 

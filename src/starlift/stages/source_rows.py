@@ -52,8 +52,10 @@ def read_rows(lake: Lake, manifest: Manifest, table: str) -> SourceRows:
     """Return the rows of a table that a batch brings; none where it names no file of it.
 
     Raises HeldError where a file is not what the manifest says it is, ConfigurationError where two rows
-    have one key.
+    have one key or the batch was taken without the table.
     """
+    if table not in manifest.schema:
+        raise not_taken(table, manifest)
     columns = manifest.schema[table]
     files = [file for file in manifest.files if file.table == table]
     texts = pa.concat_tables(
@@ -71,6 +73,16 @@ def read_rows(lake: Lake, manifest: Manifest, table: str) -> SourceRows:
     refused = texts.take(positions)
     return SourceRows(
         table, typed, refused, dict(zip(refused[KEY].to_pylist(), reasons.values(), strict=True))
+    )
+
+
+def not_taken(table: str, manifest: Manifest) -> ConfigurationError:
+    """Return the error for a batch that lacks a table which a model reads. A batch never changes."""
+    return ConfigurationError(
+        f"batch {manifest.seq} was taken without table {table}, which a model reads",
+        f"have [tables.{table}] in sql/pipeline.toml, and begin anew: set STARLIFT_INGESTION and "
+        "STARLIFT_PROCESSED to empty folders and STARLIFT_WAREHOUSE_URL to an empty database, "
+        "then: starlift migrate && starlift run",
     )
 
 
