@@ -183,6 +183,18 @@ def test_a_whole_read_keeps_the_last_good_version_of_a_row_it_cannot_type(pipeli
     assert titles(pipeline) == {1: "A", 2: None}
 
 
+def test_a_table_whose_key_changed_starts_a_new_snapshot_when_it_is_read_whole(engine: DuckDBEngine) -> None:
+    """Old rows stand under keys of another column: none of them may pass for a version of a new one."""
+    tables = {**SMALL, "department": table("since", department_id="integer", title="integer", since="text")}
+    pipeline = Pipeline(tables, [DIM_STAFF], engine)
+    pipeline.run({"staff": [staff(1, 7), staff(2, 8)], "department": [department(8, "5", "7")]})
+    columns, _ = tables["department"]
+    pipeline.tables["department"] = (columns, ("department_id",))
+    # (7) was the key of department 8; the row that has that key now cannot be typed
+    pipeline.run({"department": [department(7, "seven", "x"), department(8, "6", "7")]}, whole=["department"])
+    assert titles(pipeline) == {1: None, 2: 6}
+
+
 def with_phone(pipeline: Pipeline) -> None:
     columns, key = pipeline.tables["department"]
     pipeline.tables["department"] = ((*columns, Column("phone", "text")), key)

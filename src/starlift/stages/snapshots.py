@@ -7,15 +7,18 @@ makes no star row, for that would pass an old version off as live.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starlift.core.manifest import Manifest, Snapshot
+from starlift.core.manifest import Column, Manifest, Snapshot
 from starlift.core.models import REBUILD
+from starlift.core.typing import text_rows
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake
 from starlift.stages.parquet_files import read_parquet
-from starlift.stages.source_rows import KEY, SourceRows, not_taken, typed_schema
+from starlift.stages.source_rows import KEY, SourceRows, key_texts, not_taken, typed_schema
 
 STALE = "_stale"
 
@@ -32,10 +35,11 @@ def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: M
     return typed_schema(manifest.schema[table]).append(pa.field(STALE, pa.bool_())).empty_table()
 
 
-def merge(old: pa.Table, rows: SourceRows, *, whole: bool) -> pa.Table:
+def merge(old: pa.Table, rows: SourceRows, manifest: Manifest, *, whole: bool) -> pa.Table:
     """Return the snapshot after a batch, in the order of the key text.
 
-    whole: the batch has every row of the table, so one that it lacks is gone. Raises ConfigurationError
+    whole: the batch has every row of the table, so one that it lacks is gone. Only such a batch may have
+    another key than those before; then nothing of the old snapshot stays. Raises ConfigurationError
     where the table's columns are other ones than before and the batch does not have it whole.
     """
     new = _marked(rows.typed, stale=False)
@@ -48,11 +52,19 @@ def merge(old: pa.Table, rows: SourceRows, *, whole: bool) -> pa.Table:
             )
         old = new.schema.empty_table()
     kept = old.filter(pc.is_in(old[KEY], rows.refused[KEY].combine_chunks()))
+    if whole:
+        kept = _under_key(kept, manifest.schema[rows.table], manifest.keys[rows.table])
     parts = [new, _marked(kept.drop_columns([STALE]), stale=True)]
     if not whole:
         brought = rows.identities[KEY].combine_chunks()
         parts.append(old.filter(pc.invert(pc.is_in(old[KEY], brought))))
     return pa.concat_tables(parts).sort_by(KEY)
+
+
+def _under_key(rows: pa.Table, columns: Sequence[Column], key: Sequence[str]) -> pa.Table:
+    """Return the rows whose key text is that of these key columns: all, unless the key has changed."""
+    texts = text_rows(rows, columns)
+    return rows.filter(pc.equal(key_texts([texts[name] for name in key]), rows[KEY]))
 
 
 def makes_rows(snapshot: pa.Table) -> pa.Table:

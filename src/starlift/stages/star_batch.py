@@ -90,7 +90,7 @@ def make_batch(
 
 def _merge(batch: _Batch, table: str, whole: bool) -> bool:
     before = batch.snapshot(table)
-    after = merge(before, batch.rows[table], whole=whole)
+    after = merge(before, batch.rows[table], batch.manifest, whole=whole)
     batch.current[table] = after
     return not after.equals(before)
 
