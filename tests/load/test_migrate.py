@@ -188,6 +188,11 @@ def test_a_star_on_which_the_load_could_not_work_is_refused(bare: Star, fault: s
         bare.migrate(models)
 
 
+def test_what_is_unique_because_the_primary_key_is_may_be_declared(bare: Star) -> None:
+    own_sql(bare.sql, f"{FACT_DDL} ALTER TABLE f ADD UNIQUE (k, id); CREATE UNIQUE INDEX v_id ON f (v, id);")
+    assert "view current_f" in bare.migrate([FACT])
+
+
 def test_all_that_is_wrong_with_a_star_is_said_at_once(bare: Star) -> None:
     own_sql(bare.sql, "CREATE TABLE f (k integer);")
     with pytest.raises(ConfigurationError, match=r"fact f needs .*; table dim_person does not exist"):
