@@ -80,7 +80,7 @@ def test_another_version_of_the_code_that_was_first_wins(pipeline: Pipeline) -> 
     pipeline.land({"sale": [sale(1)]})
 
     class Overtaken(DuckDBEngine):
-        def run(self, *arguments: object) -> object:  # type: ignore[override]
+        def run(self, *arguments: object) -> object:
             transform(pipeline.ingestion, pipeline.processed, pipeline.models, DuckDBEngine(), "2")
             return super().run(*arguments)  # type: ignore[arg-type]
 
