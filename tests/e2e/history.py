@@ -7,8 +7,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
-from tests.e2e.oracle import COLUMNS, SURROGATES
-from tests.postgres import connected
+from tests.e2e.oracle import COLUMNS, SURROGATES, reading
 
 Version = dict[str, Any]
 
@@ -16,7 +15,7 @@ Version = dict[str, Any]
 def versions(url: str, fact: str) -> list[Version]:
     """Return all versions of a fact as history_<fact> shows them, by key and then by age."""
     key = COLUMNS[fact].split()[0]
-    with connected(url) as connection:
+    with reading(url) as connection:
         rows = connection.run(f"SELECT * FROM history_{fact} ORDER BY {key}, {SURROGATES[fact]}") or []
         names = [column["name"] for column in connection.columns or []]
     return [dict(zip(names, row, strict=True)) for row in rows]

@@ -6,8 +6,9 @@ It shares nothing with the models, the typing or the load: columns and rules are
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pg8000.native
@@ -56,20 +57,32 @@ DRIVEN_BY = {
 }
 """The source table each star table has one row of."""
 
+_FROM_TEXT = {1082: date.fromisoformat, 1083: time.fromisoformat, 1114: datetime.fromisoformat}
+"""How PostgreSQL's types date, time and timestamp are read, by oid."""
+
 CURRENCIES = {"GBP": "Pound Sterling", "USD": "US Dollar", "EUR": "Euro"}
+
+
+@contextmanager
+def reading(url: str) -> Iterator[pg8000.native.Connection]:
+    """A connection that sees one moment of a database, for a block."""
+    with connected(url) as connection:
+        # the driver's own way of reading dates takes ten times as long
+        for oid, read in _FROM_TEXT.items():
+            connection.register_in_adapter(oid, read)
+        connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
 
 
 def read_source(url: str) -> Tables:
     """Return all rows of a Totesys, as of one moment."""
-    with connected(url) as connection:
-        connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with reading(url) as connection:
         return {name: {row[f"{name}_id"]: row for row in _rows(connection, name)} for name in TABLES}
 
 
 def read_star(url: str) -> Star:
     """Return the star as of one moment, of the facts what current_fact_* shows."""
-    with connected(url) as connection:
-        connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with reading(url) as connection:
         return {
             name: {
                 row[0]: tuple(row) for row in connection.run(f"SELECT {_listed(name)} FROM {_shown(name)}")
@@ -90,7 +103,7 @@ def expected_star(source: Tables, used: Iterable[date] = ()) -> Star:
 
 def dates_of_versions(url: str) -> list[date]:
     """Return the dates that the versions in the star refer to, old ones too."""
-    with connected(url) as connection:
+    with reading(url) as connection:
         found = (
             connection.run(f"SELECT DISTINCT {column} FROM {name}") or ()
             for name in SURROGATES

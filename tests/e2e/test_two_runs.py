@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import threading
 import time
@@ -24,24 +25,24 @@ from tests.e2e import chain, history
 from tests.e2e.project import Project, Ran
 
 NOON = datetime(2024, 11, 5, 12)
-REPETITIONS = 10
+REPETITIONS = 6
 BATCHES = 8
+PROGRESS = re.compile(r"(extract|transform|load) [\w ]+: [\d,]+ rows")
+"""What a run says of itself where it takes long."""
 
 
 def rivals_agree(ran: list[Ran]) -> list[str]:
     """Hold runs that began together to the contract; return their outcomes, sorted."""
-    outcomes = []
     for each in ran:
-        assert each.code in (0, 6), each
-        outcome = each.document["outcome"]
+        said = [line for line in each.stderr.splitlines() if not PROGRESS.fullmatch(line)]
         if each.code == 6:
-            assert outcome == "lost"
-            assert each.stderr.count("\n") == 1, each.stderr
-            assert each.stderr.startswith("starlift: "), each.stderr
+            assert each.document["outcome"] == "lost", each
+            assert len(said) == 1, each.stderr
+            assert said[0].startswith("starlift: "), each.stderr
         else:
-            assert (outcome, each.stderr) in (("applied", ""), ("nothing", "")), each
-        outcomes.append(outcome)
-    return sorted(outcomes)
+            assert (each.code, said) == (0, []), each
+            assert each.document["outcome"] in ("applied", "nothing"), each
+    return sorted(each.document["outcome"] for each in ran)
 
 
 def test_of_two_commands_at_once_one_applies_and_the_other_loses_or_finds_nothing(project: Project) -> None:
@@ -63,7 +64,7 @@ def test_of_runs_that_overlap_exactly_one_applies_what_changed(project: Project,
             changes.place_orders(application, rng, NOON)
             changes.rename_department(application, 1, f"Department {number}", NOON)
             # the one comes ever later into the other's stages
-            seen.append(rivals_agree(forks.run(rivals, apart=0.05 * number)))
+            seen.append(rivals_agree(forks.run(rivals, apart=0.08 * number)))
             assert seen[-1].count("applied") == 1, seen[-1]
             assert project.differences() == {}
     print("outcomes:", *seen, sep="\n  ")  # noqa: T201
