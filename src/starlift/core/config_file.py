@@ -17,7 +17,7 @@ _TOP = ("source", "warehouse", "limits", "tables")
 _TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac", "schema", "relation")
 _UNUSABLE = re.compile(r"^\.|[/\\,\x00-\x1f\x7f]")
 """In a table's name: it is a part of object keys, and models list tables with commas."""
-_RESERVED_COLUMNS = ("_hash", "_key")
+_RESERVED_COLUMNS = ("_hash", "_key", "_stale")
 
 
 def parse(text: str, file: str) -> PipelineConfig:
@@ -34,7 +34,7 @@ def parse(text: str, file: str) -> PipelineConfig:
         source_name=document.text(("source",), source, "name"),
         source_schema=schema,
         warehouse_schema=document.text(("warehouse",), warehouse, "schema", "public"),
-        tables={name: _table(document, name, raw, schema) for name, raw in tables.items()},
+        tables=_tables(document, tables, schema),
         limits=_limits(document),
         calendar=_calendar(document, warehouse),
     )
@@ -98,6 +98,19 @@ class _Document:
         return found
 
 
+def _tables(document: _Document, tables: Mapping[str, Any], schema: str) -> dict[str, TableSpec]:
+    if twin := _same_but_for_case(tuple(tables)):
+        remedy = "call one otherwise, and add relation = with the name it has in the source"
+        raise document.wrong(("tables", twin), f"another name is {twin!r} but for case", remedy)
+    return {name: _table(document, name, raw, schema) for name, raw in tables.items()}
+
+
+def _same_but_for_case(names: tuple[str, ...]) -> str | None:
+    """Return a name that DuckDB, in which the models run, takes for one before it."""
+    folded = [name.casefold() for name in names]
+    return next((names[at] for at, name in enumerate(folded) if name in folded[:at]), None)
+
+
 def _table(document: _Document, name: str, raw: Any, source_schema: str) -> TableSpec:
     path = ("tables", name)
     if _UNUSABLE.search(name) or not name:
@@ -145,6 +158,9 @@ def _check_columns(document: _Document, path: tuple[str, ...], spec: TableSpec) 
             raise document.wrong((*path, "drop"), f"{column} is also taken", "name it in one of them")
         if column in _RESERVED_COLUMNS:
             raise document.wrong((*path, "columns"), f"{column} is starlift's own name", "leave it out")
+    if twin := _same_but_for_case(spec.taken):
+        remedy = "take one of them, or both through a view that names them apart"
+        raise document.wrong((*path, "columns"), f"another column is {twin!r} but for case", remedy)
 
 
 def _fixed_zone(document: _Document, path: tuple[str, ...], raw: Mapping[str, Any]) -> str:

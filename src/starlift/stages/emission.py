@@ -16,7 +16,8 @@ from starlift.core.identity import key_text
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Engine, RowError
-from starlift.stages.source_rows import KEY
+from starlift.stages.snapshots import STALE
+from starlift.stages.source_rows import HASH, KEY
 
 MOST_REFUSED = 10_000
 """Rows of one table that a model may refuse in one batch. More are no odd rows but a wrong model, or a
@@ -69,7 +70,7 @@ def emit(
 
 
 def _visible(rows: pa.Table) -> pa.Table:
-    return rows.select([name for name in rows.column_names if not name.startswith("_")])
+    return rows.select([name for name in rows.column_names if name not in (KEY, HASH, STALE)])
 
 
 def _refused(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Table) -> dict[str, str]:

@@ -112,6 +112,8 @@ def connect(
             password=dsn.password or "",
             ssl_context=_ssl_context(dsn, role),
             application_name=application_name,
+            # the database's own encoding is the default, and the lake is UTF-8
+            startup_params={"client_encoding": "UTF8"},
             sock=open_socket(dsn),
         )
 

@@ -55,7 +55,7 @@ def _find(connection: pg8000.native.Connection, rows: Staged, calendar: tuple[in
     connection.run(
         f"INSERT INTO pg_temp._rejected "  # noqa: S608 identifiers and years only
         f"SELECT :driving, {identifier(KEY_COLUMN)}, concat_ws('; ', {reasons}), "
-        f"to_jsonb(s) - '{KEY_COLUMN}' FROM {rows.stage} s WHERE {broken}",
+        f"to_jsonb(s.*) - '{KEY_COLUMN}' FROM {rows.stage} s WHERE {broken}",
         driving=rows.model.driving,
         **values,
     )

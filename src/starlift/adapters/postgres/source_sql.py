@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.domains import BASE_TYPE
 from starlift.core.polling import Pass, Read
 from starlift.core.units import instant, offset
 
@@ -52,8 +53,9 @@ _TABLES = """
 
 COLUMNS = f"""
     WITH {_WANTED}
-    SELECT c.oid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod)
+    SELECT c.oid::int8, a.attname::text, format_type(base.type, base.modifier)
     {_TABLES}
+    {BASE_TYPE}
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     ORDER BY c.oid, a.attnum"""
 
@@ -96,6 +98,8 @@ SETTINGS = (
     "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
+    # a server's own would print 1234.50 as 1.234,50, which another reads as something else
+    "SET LOCAL lc_monetary = 'C'",
     # hidden rows are an error, not an absence
     "SET LOCAL row_security = off",
     "SET LOCAL search_path = ''",
@@ -193,6 +197,7 @@ def copy(read: Read) -> str:
     columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
     rows = f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
     return (
-        f"COPY (SELECT row_to_json(r) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
+        # r alone would be a column of that name
+        f"COPY (SELECT row_to_json(r.*) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
         r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
     )

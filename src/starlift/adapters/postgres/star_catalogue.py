@@ -8,6 +8,8 @@ from functools import cached_property
 
 import pg8000.native
 
+from starlift.adapters.postgres.domains import BASE_TYPE
+
 DATE_DIMENSION = "dim_date"
 """The dimension that the load makes itself, keyed by `date_id`."""
 
@@ -51,16 +53,17 @@ class StarTable:
         return tuple(name for name in self.columns if name in pointing)
 
 
-_COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END,
+_COLUMNS = f"""
+SELECT c.relname, a.attname, format_type(base.type, base.modifier), a.attnotnull,
+       CASE WHEN base.type = 'varchar'::regtype AND base.modifier > 4 THEN base.modifier - 4 END,
        a.attcollation <> 0, a.attgenerated <> '',
        a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+{BASE_TYPE}
 WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
   AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum
-"""
+"""  # noqa: S608 - no value in it
 
 _KEYS = """
 SELECT c.relname, ARRAY(
