@@ -69,7 +69,9 @@ def test_every_other_type_moves_as_the_text_postgresql_prints(pg_type: str, ware
     assert column_type(pg_type) == ColumnType("string", warehouse)
 
 
-@pytest.mark.parametrize("pg_type", ["regclass", "regtype", "regprocedure[]", "aclitem", "aclitem[]", "gtsvector"])
+@pytest.mark.parametrize(
+    "pg_type", ["regclass", "regtype", "regprocedure[]", "aclitem", "aclitem[]", "gtsvector"]
+)
 def test_a_type_that_means_something_on_its_own_server_alone_is_refused(pg_type: str) -> None:
     assert refusal(pg_type)
 
