@@ -43,6 +43,8 @@ class Pipeline:
     tables: Mapping[str, TableSpec]
     models: Sequence[Model]
     sql: Path
+    star: str = "public"
+    ledger: str = "starlift"
     ingestion: MemoryLake = field(default_factory=lambda: MemoryLake("ingestion"))
     processed: MemoryLake = field(default_factory=lambda: MemoryLake("processed"))
     polls: int = 0
@@ -50,7 +52,7 @@ class Pipeline:
     @property
     def config(self) -> PipelineConfig:
         """The declaration."""
-        return PipelineConfig("odd", "public", "public", dict(self.tables), LIMITS)
+        return PipelineConfig("odd", "public", self.star, dict(self.tables), LIMITS)
 
     def migrate(self) -> None:
         """Make the star."""
@@ -69,7 +71,9 @@ class Pipeline:
 
     @contextmanager
     def _opened(self) -> Iterator[PostgresWarehouse]:
-        with PostgresWarehouse(Dsn.parse(self.warehouse.owner), self.config, self.sql) as warehouse:
+        with PostgresWarehouse(
+            Dsn.parse(self.warehouse.owner), self.config, self.sql, self.ledger
+        ) as warehouse:
             yield warehouse
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -69,8 +70,7 @@ class PostgresSource:
 
     def _catalogue(self, tables: Sequence[TableSpec]) -> dict[str, SourceTable]:
         self._begin("BEGIN READ ONLY")
-        schemas, names = zip(*(spec.address for spec in tables), strict=True)
-        wanted = {"schemas": list(schemas), "names": list(names)}
+        wanted = {"addresses": json.dumps([spec.address for spec in tables])}
         relations = self._run(sql.RELATIONS, **wanted)
         columns: dict[int, list[Column]] = {}
         for oid, name, kind in self._run(sql.COLUMNS, **wanted):

@@ -26,8 +26,10 @@ IDENTITY = """
            substr(pg_walfile_name(lsn), 1, 8), lsn::text
     FROM pg_current_wal_lsn() AS lsn"""
 
+# as JSON, because the driver writes an array's 'null' as NULL
 _WANTED = """
-    wanted (schema, name) AS (SELECT * FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])))"""
+    wanted (schema, name) AS (
+        SELECT address->>0, address->>1 FROM json_array_elements(CAST(:addresses AS json)) AS address)"""
 
 RELATIONS = f"""
     WITH RECURSIVE {_WANTED}, relation (root, oid) AS (
