@@ -13,7 +13,7 @@ from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import PipelineConfig, TableSpec
 from starlift.core.manifest import Manifest
-from starlift.errors import StarliftError
+from starlift.errors import HeldError
 from starlift.stages import log
 from starlift.stages.extract import Run, extract
 from starlift.stages.source_rows import read_rows
@@ -62,5 +62,5 @@ def test_bytes_that_are_no_text_are_refused_and_never_guessed(postgres: Postgres
         assert landed(url) == [{"id": 1, "größe": "ö"}]
         with connected(url) as owner:
             owner.run("INSERT INTO \"öl\" VALUES (2, convert_from('\\xf6', 'SQL_ASCII'))")
-        with pytest.raises(StarliftError, match=r'invalid byte sequence for encoding "UTF8": 0xf6'):
+        with pytest.raises(HeldError, match=r'invalid byte sequence for encoding "UTF8": 0xf6'):
             landed(url)

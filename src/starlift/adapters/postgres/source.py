@@ -70,7 +70,7 @@ class PostgresSource:
 
     def _catalogue(self, tables: Sequence[TableSpec]) -> dict[str, SourceTable]:
         self._begin("BEGIN READ ONLY")
-        wanted = {"addresses": json.dumps([spec.address for spec in tables])}
+        wanted = {"addresses": json.dumps([spec.address for spec in tables], ensure_ascii=False)}
         relations = self._run(sql.RELATIONS, **wanted)
         columns: dict[int, list[Column]] = {}
         for oid, name, kind in self._run(sql.COLUMNS, **wanted):

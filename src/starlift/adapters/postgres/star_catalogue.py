@@ -95,7 +95,7 @@ def read_star(
     connection: pg8000.native.Connection, schema: str, names: Iterable[str]
 ) -> dict[str, StarTable]:
     """Return those of the named tables that exist in the schema."""
-    which = {"schema": schema, "names": json.dumps(list(names))}
+    which = {"schema": schema, "names": json.dumps(list(names), ensure_ascii=False)}
     columns: dict[str, dict[str, StarColumn]] = {}
     for table, *facts in connection.run(_COLUMNS, **which):
         columns.setdefault(table, {})[facts[0]] = StarColumn(*facts)
