@@ -10,6 +10,7 @@ from functools import cached_property
 import pg8000.native
 
 from starlift.adapters.postgres.domains import BASE_TYPE
+from starlift.core.types import column_type
 
 DATE_DIMENSION = "dim_date"
 """The dimension that the load makes itself, keyed by `date_id`."""
@@ -18,7 +19,8 @@ DATE_DIMENSION = "dim_date"
 @dataclass(frozen=True)
 class StarColumn:
     """A column. type: as `format_type` prints it. length: limit of a varchar. generated: the database
-    computes it, so no model gives it. numbered: SERIAL or identity."""
+    computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its type without length or
+    precision, None where it has neither."""
 
     name: str
     type: str
@@ -27,6 +29,14 @@ class StarColumn:
     is_text: bool
     generated: bool
     numbered: bool
+    unbounded: str | None = None
+
+    @property
+    def bends(self) -> bool:
+        """Whether writing a value that fits its model could round or cut it: a decimal is looked at before,
+        a varchar by its length."""
+        typed = column_type(self.type).arrow == "decimal128"
+        return self.unbounded is not None and self.length is None and not typed
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,9 @@ _COLUMNS = f"""
 SELECT c.relname, a.attname, format_type(base.type, base.modifier), a.attnotnull,
        CASE WHEN base.type = 'varchar'::regtype AND base.modifier > 4 THEN base.modifier - 4 END,
        a.attcollation <> 0, a.attgenerated <> '',
-       a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
+       a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL,
+       (SELECT format_type(t.oid, -1) FROM pg_type t
+        WHERE t.oid = base.type AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 {BASE_TYPE}
 WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}
