@@ -136,3 +136,12 @@ def test_timestamp_mode_is_refused_where_it_would_lose_rows(
 def test_the_fingerprint_tells_names_types_and_order() -> None:
     sets = [TAKEN, TAKEN[::-1], TAKEN[:1], (Column("name", "varchar"), Column("id", "integer"))]
     assert len({fingerprint(columns) for columns in sets}) == len(sets)
+
+
+def test_a_type_that_means_something_on_its_own_server_alone_is_refused_with_the_remedy() -> None:
+    found = replace(FOUND, columns=(Column("id", "integer"), Column("name", "regclass"), *COLUMNS[2:]))
+    with pytest.raises(
+        ConfigurationError, match=r"item\.name is regclass, which is refused: .* casts it to text"
+    ):
+        check_table(SPEC, found, None)
+    assert check_table(replace(SPEC, columns=("id",)), found, None) == (Column("id", "integer"),)

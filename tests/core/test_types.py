@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from starlift.core.types import ColumnType, column_type
+from starlift.core.types import ColumnType, column_type, refusal
 
 TYPES = [
     ("boolean", "bool", "boolean"),
@@ -34,14 +34,23 @@ TEXT = [
     ("text", "character varying"),
     ("character varying(3)", "character varying"),
     ("character(3)", "character varying"),
+    ("bpchar", "character varying"),
+    ('"char"', '"char"'),
     ('"PaymentTypeName"', "character varying"),
     ("shop.colour", "character varying"),
-    ("integer[]", "character varying"),
-    ("numeric(10,2)[]", "character varying"),
-    ("interval[]", "character varying"),
-    ("time with time zone", "character varying"),
-    ("money", "character varying"),
-    ("bytea", "character varying"),
+    ("integer[]", "integer[]"),
+    ("numeric(10,2)[]", "numeric(10,2)[]"),
+    ("shop.colour[]", "character varying"),
+    ("interval[]", "interval[]"),
+    ("time with time zone", "time with time zone"),
+    ("time(3) with time zone", "time with time zone"),
+    ("money", "money"),
+    ("bytea", "bytea"),
+    ("bit(3)", "bit varying"),
+    ("int4range", "int4range"),
+    ("tstzmultirange", "tstzmultirange"),
+    ("public.hstore", "character varying"),
+    ('public."odd[]\nname"', "character varying"),
     ("never heard of", "character varying"),
     ("numeric", "numeric"),
     ("numeric(39,2)", "numeric"),
@@ -58,3 +67,15 @@ TEXT = [
 @pytest.mark.parametrize(("pg_type", "warehouse"), TEXT)
 def test_every_other_type_moves_as_the_text_postgresql_prints(pg_type: str, warehouse: str) -> None:
     assert column_type(pg_type) == ColumnType("string", warehouse)
+
+
+@pytest.mark.parametrize(
+    "pg_type", ["regclass", "regtype", "regprocedure[]", "aclitem", "aclitem[]", "gtsvector"]
+)
+def test_a_type_that_means_something_on_its_own_server_alone_is_refused(pg_type: str) -> None:
+    assert refusal(pg_type)
+
+
+@pytest.mark.parametrize("pg_type", [name for name, *_ in TYPES] + [name for name, _ in TEXT])
+def test_no_other_type_is_refused(pg_type: str) -> None:
+    assert refusal(pg_type) == ""

@@ -106,6 +106,7 @@ def column(kind: str) -> StarColumn:
         ("timestamp with time zone", pa.timestamp("ns", "UTC")),
         ("timestamp without time zone", pa.timestamp("ns")), ("numeric(10,2)", pa.decimal128(12, 2)),
         ("numeric(10,2)", pa.decimal128(10, 3)), ("numeric(10,2)", pa.string()),
+        ("timestamp(3) without time zone", pa.string()), ("time(0) without time zone", pa.string()),
         ("integer", pa.decimal128(5, 0)),
         ("numeric(10,2)", pa.float64()), ("real", pa.float64()), ("character varying", pa.int32()),
         ("boolean", pa.string()), ("text", pa.bool_()), ("text", pa.dictionary(pa.int32(), pa.string())),
@@ -155,6 +156,50 @@ def test_text_that_its_column_cannot_read_holds_the_batch_by_column(star: Star, 
     rows = pa.table({"id": pa.array([1], pa.int32()), "v": ["a while"], "_key": ["(1)"]})
     with pytest.raises(HeldError, match=r'batch 1 is refused .*column v: "a while"'):
         star.load({"d": rows}, models=(made.ref,))
+
+
+BENT: list[tuple[str, pa.DataType, Any, Any, str]] = [
+    ("timestamp(0)", pa.timestamp("us"), datetime(2024, 1, 1), datetime(2024, 1, 1, 0, 0, 0, 5),
+     "timestamp(0) without time zone, which would alter 2024-01-01 00:00:00.000005"),
+    ("timestamptz(3)", pa.timestamp("us", "UTC"), datetime(2024, 1, 1, tzinfo=UTC),
+     datetime(2024, 1, 1, 0, 0, 0, 5, tzinfo=UTC),
+     "timestamp(3) with time zone, which would alter 2024-01-01 00:00:00.000005+00"),
+    ("time(1)", pa.time64("us"), time(1, 2, 3, 500_000), time(1, 2, 3, 510_000),
+     "time(1) without time zone, which would alter 01:02:03.51"),
+    ("numeric(39,2)", pa.string(), "1.5", "1.505", "numeric(39,2), which would alter 1.505"),
+    ("interval(0)", pa.string(), "1 mon", "1.5 s", "interval(0), which would alter 00:00:01.5"),
+    ("interval month", pa.string(), "1 mon", "1 mon 1 day", "interval month, which would alter 1 mon 1 day"),
+    ("char(3)", pa.string(), "a", "abcd", "character(3), which would alter abcd"),
+    ("bit(3)", pa.string(), "101", "1010", "bit(3), which would alter 1010"),
+    ("varbit(3)", pa.string(), "1", "1010", "bit varying(3), which would alter 1010"),
+    ("numeric(5,1)[]", pa.string(), "{1.5}", "{1.55}", "numeric(5,1)[], which would alter {1.55}"),
+]  # fmt: skip
+"""Type in the star, Arrow type, a value that it holds, one that it would round or cut, and the reason."""
+
+
+def test_what_the_stars_column_would_round_or_cut_is_quarantined_and_the_rest_loads(
+    star: Star, tmp_path: Path
+) -> None:
+    made = [model(f"d{place}", "dimension", "id", f"t{place}") for place in range(len(BENT))]
+    tables = [
+        f"CREATE TABLE d{place} (id integer PRIMARY KEY, v {kind});" for place, (kind, *_) in enumerate(BENT)
+    ]
+    star.sql = own_sql(tmp_path, "".join(tables))
+    star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
+    star.migrate(made)
+    ids, keys = pa.array([1, 2, 3], pa.int32()), ["(1)", "(2)", "(3)"]
+    batch = {
+        f"d{place}": pa.table({"id": ids, "v": pa.array([good, bad, None], arrow), "_key": keys})
+        for place, (_, arrow, good, bad, _) in enumerate(BENT)
+    }
+    refs = tuple(found.ref for found in made)
+    first, again = (star.load(batch, models=refs) for _ in range(2))
+    for place, (*_, reason) in enumerate(BENT):
+        found = star.rows(
+            "SELECT key, reason FROM mine_starlift.quarantine WHERE source_table = :t", t=f"t{place}"
+        )
+        assert found == [["(2)", f"d{place}.v is {reason}"]]
+        assert (first.star[f"d{place}"].inserted, again.star[f"d{place}"].unchanged) == (2, 2)
 
 
 def test_rows_are_copied_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def parse(text: str, file: str) -> PipelineConfig:
         source_name=document.text(("source",), source, "name"),
         source_schema=schema,
         warehouse_schema=document.text(("warehouse",), warehouse, "schema", "public"),
-        tables={name: _table(document, name, raw, schema) for name, raw in tables.items()},
+        tables=_tables(document, tables, schema),
         limits=_limits(document),
         calendar=_calendar(document, warehouse),
     )
@@ -102,6 +102,19 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != "" and "\0" not in value
 
 
+def _tables(document: _Document, tables: Mapping[str, Any], schema: str) -> dict[str, TableSpec]:
+    if twin := _same_but_for_case(tuple(tables)):
+        remedy = "call one otherwise, and add relation = with the name it has in the source"
+        raise document.wrong(("tables", twin), f"another name is {twin!r} but for case", remedy)
+    return {name: _table(document, name, raw, schema) for name, raw in tables.items()}
+
+
+def _same_but_for_case(names: tuple[str, ...]) -> str | None:
+    """Return a name that DuckDB, in which the models run, takes for one before it."""
+    folded = [name.casefold() for name in names]
+    return next((names[at] for at, name in enumerate(folded) if name in folded[:at]), None)
+
+
 def _table(document: _Document, name: str, raw: Any, source_schema: str) -> TableSpec:
     path = ("tables", name)
     if _UNUSABLE.search(name) or not name:
@@ -149,6 +162,9 @@ def _check_columns(document: _Document, path: tuple[str, ...], spec: TableSpec) 
             raise document.wrong((*path, "drop"), f"{column} is also taken", "name it in one of them")
         if column in _RESERVED_COLUMNS:
             raise document.wrong((*path, "columns"), f"{column} is starlift's own name", "leave it out")
+    if twin := _same_but_for_case(spec.taken):
+        remedy = "take one of them, or both through a view that names them apart"
+        raise document.wrong((*path, "columns"), f"another column is {twin!r} but for case", remedy)
 
 
 def _fixed_zone(document: _Document, path: tuple[str, ...], raw: Mapping[str, Any]) -> str:

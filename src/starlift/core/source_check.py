@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Column, Mode
+from starlift.core.types import refusal
 from starlift.errors import ConfigurationError, DriftError
 
 HMAC = "hmac-sha256"
@@ -65,6 +66,8 @@ def check_table(
             raise _missing(name in before, f"column {spec.name}.{name} is not in the source", name)
         if name in spec.hmac:
             types[name] = _hashed(spec, name, hmac_key)
+        elif name in spec.taken and (why := refusal(types[name])):
+            raise _refused(spec, name, types[name], why)
         elif name in before and before[name] != types[name] and not before[name].startswith(HMAC):
             raise DriftError(
                 f"column {spec.name}.{name} was {before[name]} and is now {types[name]}",
@@ -82,6 +85,14 @@ def _hashed(spec: TableSpec, column: str, hmac_key: str | None) -> str:
             "set it to the output of `openssl rand -hex 32`, keep it, then: starlift run",
         )
     return f"{HMAC}:{hmac_key}"
+
+
+def _refused(spec: TableSpec, column: str, kind: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"column {spec.name}.{column} is {kind}, which is refused: {why}; take it through a view that casts "
+        "it to text, or leave it out of columns",
+        "edit sql/pipeline.toml, then: starlift run",
+    )
 
 
 def _check_kind(spec: TableSpec, found: SourceTable) -> None:

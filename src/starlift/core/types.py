@@ -1,8 +1,11 @@
 """The one table of types: PostgreSQL type, the Arrow type its values move in, the warehouse's type.
 
-A type is typed only where its Arrow form holds every ordinary value exactly and prints it back. All
-others (numeric without bounds or of more than 38 digits, interval, enums, arrays, types nobody has met
-yet) move as the text PostgreSQL prints, which is exact by definition; the warehouse reads that text.
+A type is typed only where its Arrow form holds every ordinary value exactly and prints it back; a value
+outside that form (infinity, BC, 24:00, NaN in numeric) goes into quarantine by name. All other types, also
+those nobody has met yet, move as the text PostgreSQL prints, and a warehouse column of the same type reads
+that text back. A type whose text means something on the source's server alone is refused by name.
+
+A domain moves as the type under it: the catalogue queries resolve it.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ ArrowForm = Literal[
 MAX_DIGITS = 38
 """Digits that decimal128 holds."""
 
+SAME = "the same type"
+"""Warehouse type of a user's type: one of the same name there, or text."""
+
 
 @dataclass(frozen=True)
 class ColumnType:
@@ -42,39 +48,148 @@ class ColumnType:
     scale: int = 0
 
 
-_TABLE: tuple[tuple[str, ArrowForm, str], ...] = (
-    (r"boolean", "bool", "boolean"),
-    (r"smallint", "int16", "smallint"),
-    (r"integer", "int32", "integer"),
-    (r"bigint", "int64", "bigint"),
-    (r"real", "float32", "real"),
-    (r"double precision", "float64", "double precision"),
-    (r"date", "date32", "date"),
-    (r"time(\(\d\))? without time zone", "time64", "time without time zone"),
-    (r"timestamp(\(\d\))? without time zone", "timestamp", "timestamp without time zone"),
-    (r"timestamp(\(\d\))? with time zone", "timestamptz", "timestamp with time zone"),
-    (r"numeric(\(\d+,-?\d+\))?", "string", "numeric"),
-    (r"interval.*(?<!\])", "string", "interval"),
-    (r"uuid", "string", "uuid"),
-    (r"jsonb", "string", "jsonb"),
-    (r"json", "string", "json"),
-    (r".*", "string", "character varying"),
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table. name: the type for readers. pattern: what `format_type` prints for it.
+    arrow: None where the type is refused. note: what its text does not carry, or why it is refused."""
+
+    name: str
+    pattern: str
+    arrow: ArrowForm | None
+    warehouse: str
+    note: str = ""
+
+
+_SERVERS_OWN = "it names an object of the source's own server by its name or number there"
+_STATISTICS = "PostgreSQL keeps it for itself and reads it from no text"
+_BLANKS = "blanks at the end, which have no meaning in this type, are not carried"
+_UNIT = "moves in the form of lc_monetary C, the number of its smallest units; its currency is in no value"
+
+RULES: tuple[Rule, ...] = (
+    Rule("boolean", r"boolean", "bool", "boolean"),
+    Rule("smallint", r"smallint", "int16", "smallint"),
+    Rule("integer", r"integer", "int32", "integer"),
+    Rule("bigint", r"bigint", "int64", "bigint"),
+    Rule("real", r"real", "float32", "real", "NaN and infinities too"),
+    Rule("double precision", r"double precision", "float64", "double precision", "NaN and infinities too"),
+    Rule(
+        "numeric(p,s), 0 ≤ s ≤ p ≤ 38",
+        r"numeric\((\d+),(\d+)\)",
+        "decimal128",
+        "numeric(p,s)",
+        "NaN is quarantined",
+    ),
+    Rule("numeric, any other", r"numeric(\(\d+,-?\d+\))?", "string", "numeric"),
+    Rule("date", r"date", "date32", "date", "years 1 to 9999; BC, later years and infinity are quarantined"),
+    Rule(
+        "time",
+        r"time(\(\d\))? without time zone",
+        "time64",
+        "time without time zone",
+        "24:00:00 is quarantined",
+    ),
+    Rule("time with time zone", r"time(\(\d\))? with time zone", "string", "time with time zone"),
+    Rule(
+        "timestamp",
+        r"timestamp(\(\d\))? without time zone",
+        "timestamp",
+        "timestamp without time zone",
+        "as date",
+    ),
+    Rule(
+        "timestamp with time zone",
+        r"timestamp(\(\d\))? with time zone",
+        "timestamptz",
+        "timestamp with time zone",
+        "as date; always printed in UTC",
+    ),
+    Rule("interval", r"interval( [a-z ]+)?(\(\d\))?", "string", "interval"),
+    Rule("text, varchar", r"text|character varying(\(\d+\))?", "string", "character varying"),
+    Rule("character(n)", r"character(\(\d+\))?|bpchar", "string", "character varying", _BLANKS),
+    Rule('"char"', r'"char"', "string", '"char"', "before PostgreSQL 16 ASCII only"),
+    Rule("name", r"name", "string", "name"),
+    Rule("bytea", r"bytea", "string", "bytea"),
+    Rule("bit, bit varying", r"(bit|bit varying)(\(\d+\))?|\"bit\"", "string", "bit varying"),
+    Rule("uuid", r"uuid", "string", "uuid"),
+    Rule("json", r"json", "string", "json", "the text as it was written"),
+    Rule("jsonb", r"jsonb", "string", "jsonb"),
+    Rule("jsonpath", r"jsonpath", "string", "jsonpath"),
+    Rule("xml", r"xml", "string", "xml"),
+    Rule("money", r"money", "string", "money", _UNIT),
+    *(
+        Rule(name, name, "string", name)
+        for name in ("inet", "cidr", "macaddr", "macaddr8", "tsvector", "tsquery")
+    ),
+    *(
+        Rule(name, name, "string", name)
+        for name in ("point", "line", "lseg", "box", "path", "polygon", "circle")
+    ),
+    *(
+        Rule(name, name, "string", name)
+        for base in ("int4", "int8", "num", "ts", "tstz", "date")
+        for name in (f"{base}range", f"{base}multirange")
+    ),
+    *(
+        Rule(name, name, "string", name)
+        for name in ("oid", "xid", "xid8", "cid", "tid", "pg_lsn", "pg_snapshot", "txid_snapshot")
+    ),
+    Rule("refcursor, int2vector, oidvector", r"refcursor|int2vector|oidvector", "string", SAME),
+    Rule("regclass, regtype and their like", r"reg[a-z]+(\[\])?", None, "", _SERVERS_OWN),
+    Rule("aclitem", r"aclitem(\[\])?", None, "", _SERVERS_OWN),
+    Rule(
+        "pg_node_tree, statistics",
+        r"pg_(node_tree|[a-z_]*summary|ndistinct|dependencies|mcv_list)|gtsvector",
+        None,
+        "",
+        _STATISTICS,
+    ),
+    Rule("arrays", r".+\[\]", "string", SAME),
+    Rule("enums, composite types, ranges of one's own, types of extensions", r".*", "string", SAME),
 )
-_PATTERNS = tuple((re.compile(pattern), arrow, warehouse) for pattern, arrow, warehouse in _TABLE)
-_DECIMAL = re.compile(r"numeric\((\d+),(\d+)\)")
+_PATTERNS = tuple((re.compile(rule.pattern, re.DOTALL), rule) for rule in RULES)
+
+
+def rule_of(pg_type: str) -> Rule:
+    """Return the line of the table that holds for a type, written as `format_type` prints it."""
+    for pattern, rule in _PATTERNS:
+        if (match := pattern.fullmatch(pg_type)) and (rule.arrow != "decimal128" or _fits(match)):
+            return rule
+    raise AssertionError("the last line holds for every type")  # pragma: no cover
 
 
 def column_type(pg_type: str) -> ColumnType:
     """Return how values of a PostgreSQL type, written as `format_type` prints it, move.
 
+    A refused type counts as text here; `refusal` tells it.
+
     >>> column_type("numeric(10,2)").arrow, column_type('"PaymentTypeName"').warehouse
     ('decimal128', 'character varying')
     """
-    if decimal := _DECIMAL.fullmatch(pg_type):
-        precision, scale = int(decimal[1]), int(decimal[2])
-        if scale <= precision <= MAX_DIGITS:
-            return ColumnType("decimal128", pg_type, precision, scale)
-    arrow, warehouse = next(
-        (arrow, warehouse) for pattern, arrow, warehouse in _PATTERNS if pattern.fullmatch(pg_type)
-    )
-    return ColumnType(arrow, warehouse)
+    rule = rule_of(pg_type)
+    if rule.arrow == "decimal128":
+        precision, scale = map(int, re.findall(r"\d+", pg_type))
+        return ColumnType("decimal128", pg_type, precision, scale)
+    if rule.warehouse != SAME:
+        return ColumnType(rule.arrow or "string", rule.warehouse or "character varying")
+    if element := re.fullmatch(r"(.+)\[\]", pg_type, re.DOTALL):
+        return ColumnType("string", _array_of(element[1]))
+    return ColumnType("string", "character varying")
+
+
+def refusal(pg_type: str) -> str:
+    """Return why a type is refused, '' where it is not.
+
+    >>> refusal("integer")
+    ''
+    """
+    rule = rule_of(pg_type)
+    return rule.note if rule.arrow is None else ""
+
+
+def _fits(match: re.Match[str]) -> bool:
+    return int(match[2]) <= int(match[1]) <= MAX_DIGITS
+
+
+def _array_of(element: str) -> str:
+    rule = rule_of(element)
+    return "character varying" if rule is RULES[-1] else f"{column_type(element).warehouse}[]"

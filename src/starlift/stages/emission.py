@@ -53,7 +53,7 @@ def emit(
     Raises ConfigurationError, naming model and keys, where a model breaks the law; HeldError where it
     refuses more than MOST_REFUSED rows.
     """
-    rows = driving.sort_by([(name, "ascending") for name in key])
+    rows = _sorted(driving, key)
     rejected: dict[str, str] = {}
     star: dict[str, pa.Table] = {}
     for model in models:
@@ -71,6 +71,13 @@ def emit(
             made = _run_together(model, run, rows)
         star[model.name] = _keyed(model, made, rows, key)
     return Emission({name: _without(table, rejected) for name, table in star.items()}, rejected)
+
+
+def _sorted(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Sort by numbered columns: Arrow reads a name such as `.x` or `[1]` as a path."""
+    numbered = {str(number): rows[name] for number, name in enumerate(key)}
+    by = [(number, "ascending") for number in numbered]
+    return rows.take(pc.sort_indices(pa.table(numbered), sort_keys=by))
 
 
 def _visible(rows: pa.Table) -> pa.Table:

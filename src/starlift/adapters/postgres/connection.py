@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pg8000.native
 from pg8000.exceptions import DatabaseError, InterfaceError
 
-from starlift.errors import ConfigurationError, StarliftError, UnavailableError
+from starlift.errors import ConfigurationError, HeldError, StarliftError, UnavailableError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a server to accept a connection."""
@@ -119,6 +119,8 @@ def connect(
             password=dsn.password or "",
             ssl_context=_ssl_context(dsn, role),
             application_name=application_name,
+            # the database's own encoding is the default, and the lake is UTF-8
+            startup_params={"client_encoding": "UTF8"},
             sock=open_socket(dsn),
         )
 
@@ -192,6 +194,11 @@ def _from_server(error: DatabaseError, dsn: Dsn, role: Role) -> StarliftError:
         )
     if state == "55P03":
         return UnavailableError(f"{message} (another session holds the lock)", retry)
+    if state in ("22021", "22P05"):
+        return HeldError(
+            f"{message} (bytes need not be text where the encoding is SQL_ASCII)",
+            f"correct the value there, as text in UTF-8, then: {retry}",
+        )
     if state[:2] in ("08", "53", "57", "58") or state in ("25006", "40001", "40P01"):
         return UnavailableError(message, retry)
     return StarliftError(f"{message} (SQLSTATE {state})", "starlift run")

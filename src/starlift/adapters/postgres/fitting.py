@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
 from starlift.core.manifest import ModelRef
+from starlift.core.types import column_type
 from starlift.errors import ConfigurationError
 
 KEY_COLUMN = "_key"
@@ -28,8 +29,6 @@ _TAKES: dict[pa.DataType, tuple[str, ...]] = {
     pa.time64("us"): ("time without time zone",),
     pa.timestamp("us"): ("timestamp without time zone",),
 }
-_TYPED = frozenset(name for names in _TAKES.values() for name in names) | {"timestamp with time zone"}
-"""Types whose values travel typed; text for one of them is a model that forgot to type it."""
 
 
 def surrogate(table: StarTable, model: ModelRef) -> str | None:
@@ -63,10 +62,12 @@ def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
 
 
 def takes(column: StarColumn, given: pa.DataType) -> bool:
-    """Whether the column holds every value of the Arrow type exactly, or says so at COPY."""
+    """Whether the column holds every value of the Arrow type exactly, or says so at COPY.
+
+    Text goes where values travel as text; elsewhere it is a model that forgot to type it."""
     base = _BASE_TYPE.sub("", column.type)
     if pa.types.is_string(given) or pa.types.is_large_string(given):
-        return base not in _TYPED and not _DECIMAL.fullmatch(column.type)
+        return column_type(column.type).arrow == "string"
     if pa.types.is_decimal(given):
         return base == "numeric" and _holds(column.type, given.precision, given.scale)
     if pa.types.is_timestamp(given) and given.tz is not None:

@@ -12,7 +12,7 @@ from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
 from starlift.adapters.postgres.migrate import Schemas
 from starlift.adapters.postgres.rejection import reject
-from starlift.adapters.postgres.staging import Staged, stage
+from starlift.adapters.postgres.staging import Staged, bind, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
 from starlift.core.manifest import ModelRef
 from starlift.errors import HeldError
@@ -40,6 +40,8 @@ class Loading:
         tables = read_star(connection, self.schemas.star, models) if self.batch.star else {}
         staged = self._stage(models, tables)
         rejected = reject(connection, staged, self.calendar)
+        for rows in staged:
+            bind(connection, rows)
         self._extend_calendar(staged)
         connection.run(facts.CHANGES)
         parents = {

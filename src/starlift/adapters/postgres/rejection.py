@@ -20,7 +20,7 @@ CREATE TEMPORARY TABLE _rejected (
 def reject(
     connection: pg8000.native.Connection, staged: Sequence[Staged], calendar: tuple[int, int]
 ) -> dict[str, int]:
-    """Move rows that break a NOT NULL, a varchar's length or the calendar into `pg_temp._rejected`.
+    """Move rows that break a NOT NULL, a length, a precision or the calendar into `pg_temp._rejected`.
 
     calendar: first and last year that a column referring to the date dimension may hold. A source row
     makes one row in each of its star tables; if one of them is rejected, all are. Returns the number of
@@ -73,6 +73,11 @@ def _faults(rows: Staged, calendar: tuple[int, int]) -> list[tuple[str, str, str
         if column.length is not None:
             too_long = f"{where} is longer than {column.length} characters: "
             faults.append((f"char_length({quoted}) > {column.length}", too_long, f"left({quoted}, 100)"))
+        if column.bends:
+            bent = f"CAST({quoted} AS {column.type}) <> {quoted}"
+            faults.append(
+                (bent, f"{where} is {column.type}, which would alter ", f"left({quoted}::text, 100)")
+            )
         if name in rows.table.dates:
             outside = f"{quoted} NOT BETWEEN make_date({first:d}, 1, 1) AND make_date({last:d}, 12, 31)"
             reason = f"{where} is outside the calendar {first} to {last}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -75,8 +76,7 @@ class PostgresSource:
 
     def _catalogue(self, tables: Sequence[TableSpec]) -> dict[str, SourceTable]:
         self._begin("BEGIN READ ONLY")
-        schemas, names = zip(*(spec.address for spec in tables), strict=True)
-        wanted = {"schemas": list(schemas), "names": list(names)}
+        wanted = {"addresses": json.dumps([spec.address for spec in tables], ensure_ascii=False)}
         relations = self._run(sql.RELATIONS, **wanted)
         columns: dict[int, list[Column]] = {}
         shapes: dict[int, dict[str, str]] = {}

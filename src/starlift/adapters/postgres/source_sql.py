@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.domains import BASE_TYPE
 from starlift.core.polling import Pass, Read
 from starlift.core.units import instant, offset
 
@@ -25,8 +26,10 @@ IDENTITY = """
            substr(pg_walfile_name(lsn), 1, 8), lsn::text
     FROM pg_current_wal_lsn() AS lsn"""
 
+# as JSON, because the driver writes an array's 'null' as NULL
 _WANTED = """
-    wanted (schema, name) AS (SELECT * FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])))"""
+    wanted (schema, name) AS (
+        SELECT address->>0, address->>1 FROM json_array_elements(CAST(:addresses AS json)) AS address)"""
 
 RELATIONS = f"""
     WITH RECURSIVE {_WANTED}, relation (root, oid) AS (
@@ -52,7 +55,7 @@ _TABLES = """
 
 COLUMNS = f"""
     WITH {_WANTED}
-    SELECT c.oid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod),
+    SELECT c.oid::int8, a.attname::text, format_type(base.type, base.modifier),
            concat_ws(
                ' ', a.attnum,
                (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
@@ -62,6 +65,7 @@ COLUMNS = f"""
                    (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d
                     WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END)
     {_TABLES}
+    {BASE_TYPE}
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     ORDER BY c.oid, a.attnum"""  # noqa: S608 - no value in it
 
@@ -112,6 +116,8 @@ SETTINGS = (
     "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
+    # a server's own would print 1234.50 as 1.234,50, which another reads as something else
+    "SET LOCAL lc_monetary = 'C'",
     # hidden rows are an error, not an absence
     "SET LOCAL row_security = off",
     "SET LOCAL search_path = ''",
@@ -209,6 +215,7 @@ def copy(read: Read) -> str:
     columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
     rows = f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
     return (
+        # r alone would be a column of that name
         f"COPY (SELECT row_to_json(r.*) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
         r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
     )

@@ -88,9 +88,22 @@ def stage(
 
 
 def _unbound(column: StarColumn) -> str:
-    """A limited varchar is staged without its limit: a longer value is for quarantine."""
+    """A limited column is staged without its limit: what it would round or cut is for quarantine."""
     name = identifier(column.name)
-    return name if column.length is None else f"CAST({name} AS character varying) AS {name}"
+    if column.length is None and not column.bends:
+        return name
+    return f"CAST({name} AS {column.unbounded or 'character varying'}) AS {name}"
+
+
+def bind(connection: pg8000.native.Connection, rows: Staged) -> None:
+    """Give the staged columns that were without it the precision of the star's: else an equal row would
+    look different. To be run once no row is left that this would bend."""
+    columns = (rows.table.columns[name] for name in rows.columns)
+    changes = [
+        f"ALTER COLUMN {identifier(column.name)} TYPE {column.type}" for column in columns if column.bends
+    ]
+    if changes:
+        connection.run(f"ALTER TABLE {rows.stage} {', '.join(changes)}")
 
 
 def copy(connection: pg8000.native.Connection, target: str, rows: pa.Table) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import pg8000.native
+
+from starlift.adapters.postgres.domains import BASE_TYPE
+from starlift.core.types import column_type
 
 DATE_DIMENSION = "dim_date"
 """The dimension that the load makes itself, keyed by `date_id`."""
@@ -15,7 +19,8 @@ DATE_DIMENSION = "dim_date"
 @dataclass(frozen=True)
 class StarColumn:
     """A column. type: as `format_type` prints it. length: limit of a varchar. generated: the database
-    computes it, so no model gives it. numbered: SERIAL or identity."""
+    computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its type without length or
+    precision, None where it has neither."""
 
     name: str
     type: str
@@ -24,6 +29,14 @@ class StarColumn:
     is_text: bool
     generated: bool
     numbered: bool
+    unbounded: str | None = None
+
+    @property
+    def bends(self) -> bool:
+        """Whether writing a value that fits its model could round or cut it: a decimal is looked at before,
+        a varchar by its length."""
+        typed = column_type(self.type).arrow == "decimal128"
+        return self.unbounded is not None and self.length is None and not typed
 
 
 @dataclass(frozen=True)
@@ -51,26 +64,32 @@ class StarTable:
         return tuple(name for name in self.columns if name in pointing)
 
 
-_COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END,
+# as JSON, because the driver writes an array's 'null' as NULL
+_NAMES = "(SELECT json_array_elements_text(CAST(:names AS json)))"
+
+_COLUMNS = f"""
+SELECT c.relname, a.attname, format_type(base.type, base.modifier), a.attnotnull,
+       CASE WHEN base.type = 'varchar'::regtype AND base.modifier > 4 THEN base.modifier - 4 END,
        a.attcollation <> 0, a.attgenerated <> '',
-       a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL
+       a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL,
+       (SELECT format_type(t.oid, -1) FROM pg_type t
+        WHERE t.oid = base.type AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+{BASE_TYPE}
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}
   AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum
-"""
+"""  # noqa: S608 - no value in it
 
-_KEYS = """
+_KEYS = f"""
 SELECT c.relname, ARRAY(
     SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum ORDER BY u.place)
 FROM pg_class c JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
-WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
-"""
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}
+"""  # noqa: S608 - no value in it
 
-_REFERENCES = """
+_REFERENCES = f"""
 SELECT c.relname, parent.relname,
     ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.attnum ORDER BY u.place),
@@ -79,16 +98,16 @@ SELECT c.relname, parent.relname,
 FROM pg_class c
 JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f'
 JOIN pg_class parent ON parent.oid = k.confrelid AND parent.relnamespace = c.relnamespace
-WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}
 ORDER BY c.relname, k.conkey
-"""
+"""  # noqa: S608 - no value in it
 
 
 def read_star(
     connection: pg8000.native.Connection, schema: str, names: Iterable[str]
 ) -> dict[str, StarTable]:
     """Return those of the named tables that exist in the schema."""
-    which = {"schema": schema, "names": list(names)}
+    which = {"schema": schema, "names": json.dumps(list(names), ensure_ascii=False)}
     columns: dict[str, dict[str, StarColumn]] = {}
     for table, *facts in connection.run(_COLUMNS, **which):
         columns.setdefault(table, {})[facts[0]] = StarColumn(*facts)

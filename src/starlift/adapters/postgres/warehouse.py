@@ -38,7 +38,11 @@ SELECT set_config('search_path', quote_ident(:pipeline) || ', ' || quote_ident(:
        set_config('lock_timeout', :lock_timeout, true),
        set_config('work_mem', :work_memory, true),
        set_config('random_page_cost', :random_page_cost, true),
-       set_config('DateStyle', 'ISO', true),
+       set_config('DateStyle', 'ISO, YMD', true),
+       set_config('IntervalStyle', 'postgres', true),
+       set_config('TimeZone', 'UTC', true),
+       set_config('lc_monetary', 'C', true),
+       set_config('xmloption', 'content', true),
        (SELECT set_config(name, '5s', true) FROM pg_settings
         WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%')
 """

@@ -1,0 +1,72 @@
+"""The law of the type contract: a value arrives unchanged or is quarantined by name; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from starlift.adapters.duckdb_engine import DuckDBEngine
+from starlift.core.types import column_type
+from tests.postgres import PostgresForTests
+from tests.types.corpus import CASES
+from tests.types.document import FILE, MADE_ON, document
+from tests.types.journey import Journey, travel
+
+
+@pytest.fixture(scope="module")
+def journey(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """Every value's way through the pipeline, made once."""
+    engine = DuckDBEngine()
+    yield travel(postgres, tmp_path_factory.mktemp("sql"), engine)
+    engine.close()
+
+
+def test_the_corpus_holds_values_of_every_type(journey: Journey) -> None:
+    met = {outcome.case for outcome in journey.dimension if outcome.value is not None}
+    # PostgreSQL may be built without libxml
+    assert {case.type for case in CASES if case not in met} <= {"xml"}
+
+
+def test_every_value_arrives_unchanged_or_is_quarantined_by_name(journey: Journey) -> None:
+    for outcome in (*journey.dimension, *journey.fact):
+        assert outcome.unchanged != bool(outcome.reason), outcome
+        if outcome.reason:
+            shown = f"column {outcome.column}: '{outcome.value}' is not {outcome.type}"
+            assert outcome.reason == shown
+            assert outcome.arrived is None
+
+
+def test_only_typed_columns_quarantine(journey: Journey) -> None:
+    refusing = {outcome.type for outcome in journey.dimension if outcome.reason}
+    assert {column_type(kind).arrow for kind in refusing} == {
+        "decimal128",
+        "date32",
+        "time64",
+        "timestamp",
+        "timestamptz",
+    }
+
+
+def test_null_arrives_as_null_and_the_empty_text_as_the_empty_text(journey: Journey) -> None:
+    nulls = [outcome for outcome in journey.dimension if outcome.value is None]
+    assert {outcome.case for outcome in nulls} == set(CASES)
+    assert all(outcome.arrived is None and not outcome.reason for outcome in nulls)
+    assert {o.case.type for o in journey.fact if o.value == "" == o.arrived} >= {
+        "text",
+        "mood",
+        "bit varying",
+    }
+
+
+def test_loading_the_same_values_again_finds_each_unchanged(journey: Journey) -> None:
+    """Also values of the types without an equality: json, xml, point."""
+    arrived = sum(outcome.unchanged for outcome in journey.dimension)
+    for counts in journey.again.star.values():
+        assert (counts.unchanged, counts.inserted, counts.updated, counts.versions) == (arrived, 0, 0, 0)
+
+
+def test_the_document_tells_the_table_and_these_outcomes(journey: Journey) -> None:
+    if journey.version != MADE_ON:
+        pytest.skip(f"docs/types.md tells of PostgreSQL {MADE_ON}, this is {journey.version}")
+    assert FILE.read_text(encoding="utf-8") == document(journey), "write it: python -m tests.types.document"
