@@ -78,8 +78,9 @@ CREATE TABLE "Sales"."Order" (
 CREATE TABLE "Sales"."Order 2024" PARTITION OF "Sales"."Order"
     FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE TABLE "Sales"."Order 2025" PARTITION OF "Sales"."Order"
-    FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY LIST (state);
-CREATE TABLE "Sales"."Order 2025 rest" PARTITION OF "Sales"."Order 2025" DEFAULT;
+    FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY HASH (order_no);
+CREATE TABLE "Sales"."Order 2025/1" PARTITION OF "Sales"."Order 2025" FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE "Sales"."Order 2025/2" PARTITION OF "Sales"."Order 2025" FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 
 -- a key of three columns, a foreign key of two, a name with a space, no cursor
 CREATE TABLE "Sales"."Order Line" (
