@@ -37,10 +37,7 @@ def pipeline_text(catalogue: Catalogue, names: Mapping[tuple[str, str], str]) ->
     """Return the text. names: the pipeline's name of each relation by schema and name."""
     home = catalogue.schemas[0]
     head = _HEAD.format(name=toml(plain(catalogue.database)), schema=toml(home))
-    blocks = [
-        "\n".join(_block(relation, names, home))
-        for relation in catalogue.relations
-    ]
+    blocks = ["\n".join(_block(relation, names, home)) for relation in catalogue.relations]
     return "\n".join([head, *(f"{block}\n" for block in blocks)])
 
 
