@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import starlift
+
 if TYPE_CHECKING:
     from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase
 
@@ -35,7 +37,8 @@ class Project:
         ended = subprocess.run(
             [sys.executable, "-m", "starlift", *words, "--json"],
             cwd=self.folder,
-            env={**own, **self.environment},
+            # the code under test, wherever the folder is
+            env={**own, "PYTHONPATH": str(Path(starlift.__file__).parents[1]), **self.environment},
             capture_output=True,
             text=True,
             check=False,

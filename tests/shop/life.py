@@ -17,7 +17,8 @@ INSERT INTO crm."Address Book" VALUES
     (2, 'home', '', 'Wellington', '', now());
 INSERT INTO crm.note VALUES ('{UUID}1', 'first'), ('{UUID}2', '');
 INSERT INTO "Sales".note (body) VALUES ('elsewhere'), (NULL);
-INSERT INTO "Sales"."Product" ("ProductId", "SKU", "Name", "Unit Price", weight, size, guarantee, picture) VALUES
+INSERT INTO "Sales"."Product" ("ProductId", "SKU", "Name", "Unit Price", weight, size, guarantee, picture)
+VALUES
     ('{UUID}1', 'A-1', 'Bag', 9.9900, 0.100, '(10,20)', '2 years 3 mons', '\\x00ff'),
     ('{UUID}2', 'A-2', 'Hat', 0.0001, 1e-30, NULL, '-1 day 04:05:06.7', ''),
     ('{UUID}3', 'A-3', 'Cap', 99999999.9999, 'NaN', '(,)', NULL, NULL);
@@ -64,7 +65,8 @@ INSERT INTO crm.big_event VALUES (4, 'later');
 A_NEW_YEAR = f"""
 CREATE TABLE "Sales"."Order 2026" (LIKE "Sales"."Order" INCLUDING ALL);
 INSERT INTO "Sales"."Order 2026" VALUES (4, '2026-01-01', 1, 'new', '2026-12-31');
-ALTER TABLE "Sales"."Order" ATTACH PARTITION "Sales"."Order 2026" FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+ALTER TABLE "Sales"."Order" ATTACH PARTITION "Sales"."Order 2026"
+    FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 INSERT INTO "Sales"."Order Line" VALUES (4, '2026-01-01', 1, '{UUID}1', 3, 0.25);
 UPDATE crm.client SET e_mail = 'moved@example.com' WHERE client_no = 1;
 UPDATE crm.client SET birth_date = '1970-01-01' WHERE client_no = 3;

@@ -33,7 +33,8 @@ EXPECTED = {
     "dim_event": ("SELECT * FROM crm.event", "*"),
     "dim_price": ('SELECT * FROM "Sales".price_list', "*"),
     "current_fact_order": (
-        """SELECT order_no, ordered_on, client_no, state, due, ordered_at, updated_at FROM "Sales"."Order" """,
+        """SELECT order_no, ordered_on, client_no, state, due, ordered_at, updated_at
+           FROM "Sales"."Order" """,
         """order_no, ordered_on, client_no, state, due_on,
            (ordered_date + ordered_time) AT TIME ZONE 'UTC', updated_at""",
     ),
@@ -125,8 +126,8 @@ def test_a_hashed_column_is_the_keyed_hash_of_its_value(
     shop_db: SourceDatabase, star_db: WarehouseDatabase, source: str, star: str
 ) -> None:
     with connected(shop_db.admin) as shop, connected(star_db.owner) as warehouse:
-        clear = {key: value for key, value in shop.run(source)}
-        hashed = {key: value for key, value in warehouse.run(star.format('"Shop Star"'))}
+        clear = dict(shop.run(source))
+        hashed = dict(warehouse.run(star.format('"Shop Star"')))
     assert hashed == {
         key: value and hmac.new(HMAC_KEY.encode(), value.encode(), hashlib.sha256).hexdigest()
         for key, value in clear.items()

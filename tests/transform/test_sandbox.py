@@ -283,3 +283,11 @@ def test_a_closed_engine_opens_again_at_the_next_model() -> None:
     assert engine.run(referring, {"t": rows}) == first
     assert first["name"].to_pylist() == [None, "B", None]
     engine.close()
+
+
+def test_columns_that_differ_in_case_alone_are_refused_because_one_would_be_read_for_the_other(
+    engine: DuckDBEngine,
+) -> None:
+    rows = pa.table({"id": pa.array([1], pa.int32()), "note": ["a"], "Note": ["b"]})
+    with pytest.raises(ConfigurationError, match="differ in upper and lower case alone: Note"):
+        run(engine, 'SELECT id, "Note" FROM t', rows)

@@ -98,6 +98,7 @@ class DuckDBEngine:
             with _explained(model, has_rows=False):
                 for name, table in tables.items():
                     _create_empty(connection, name, table)
+                    _check_names(connection, model, name, table)
                 check_plan(connection, model, self._volatile)
                 query = statement(model)
                 output = connection.sql(query)
@@ -153,6 +154,20 @@ def _registered(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.T
 def _create_empty(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
     with _registered(connection, {_SHAPE: table.schema.empty_table()}):
         connection.execute(f"CREATE TABLE {_columns((name,))} AS FROM {_SHAPE}")
+
+
+def _check_names(connection: duckdb.DuckDBPyConnection, model: Model, name: str, table: pa.Table) -> None:
+    """DuckDB does not tell "Id" from "id": it would call one of them another name, and read the other."""
+    made = connection.table(_columns((name,))).columns
+    for given, kept in zip(table.column_names, made, strict=True):
+        if given != kept:
+            from starlift.adapters.duckdb_rules import wrong
+
+            raise wrong(
+                model,
+                f"table {name} has two columns that differ in upper and lower case alone: {given}",
+                f"take one of them under [tables.{name}], or read it through a view, then: starlift run",
+            )
 
 
 def _check_columns(model: Model, columns: list[str]) -> None:

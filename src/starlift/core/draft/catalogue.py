@@ -104,7 +104,19 @@ class Relation:
     @property
     def taken(self) -> tuple[str, ...]:
         """The columns that a first configuration takes."""
-        return tuple(name for name in self.columns if name not in (*self.personal, *RESERVED_COLUMNS))
+        return tuple(name for name in self.columns if name not in (*self.personal, *self.confusable))
+
+    @property
+    def confusable(self) -> tuple[str, ...]:
+        """Columns that differ from starlift's own, or from another, in upper and lower case alone: a model
+        would read one for the other. Of two the one in the key stays."""
+        seen = set(RESERVED_COLUMNS)
+        found = []
+        for name in sorted(self.columns, key=lambda name: name not in self.key):
+            if name.lower() in seen:
+                found.append(name)
+            seen.add(name.lower())
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,10 @@ def _no_key(relation: Relation, where: str) -> tuple[str, str] | None:
             "it has no unique key of NOT NULL columns, so two rows could be taken for one",
             f"ALTER TABLE {where} ADD PRIMARY KEY (...), then init again",
         )
-    if reserved := [name for name in relation.key if name in RESERVED_COLUMNS]:
-        return f"its key column {reserved[0]} has a name of starlift's own", "take it through a view"
+    if confusable := [name for name in relation.key if name in relation.confusable]:
+        return (
+            f"its key column {confusable[0]} differs from another, or from {' and '.join(RESERVED_COLUMNS)}, "
+            "in upper and lower case at most",
+            "take it through a view with other names",
+        )
     return None

@@ -98,6 +98,11 @@ def _columns(relation: Relation, mark: str) -> Iterator[str]:
         yield from _prose(
             f"DECIDE personal data? Then move it to drop or hmac: {', '.join(relation.maybe_personal)}"
         )
+    if relation.confusable:
+        yield from _prose(
+            "Not taken, as models do not tell upper from lower case, and _hash and _key are starlift's: "
+            + ", ".join(relation.confusable)
+        )
     line = f"columns = {toml(relation.taken)}"
     if mark:
         yield mark + line
