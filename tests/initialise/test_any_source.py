@@ -223,6 +223,12 @@ def test_what_the_source_does_not_have_is_refused_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_without_a_source_is_refused(tmp_path: Path) -> None:
+    answer = Project(tmp_path, {}).starlift("init", "--fact", "receipt", code=2)
+    assert answer["error"]["hint"] == "starlift init --source URL"
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_the_named_schemas_are_taken_the_first_as_the_source_s_own(
     tmp_path: Path, shop: SourceDatabase
 ) -> None:

@@ -33,6 +33,11 @@ def init(call: Call) -> Answer:
 
     asked = call.arguments
     if asked.source is None:
+        if asked.schema or asked.fact or asked.dimension:
+            raise ConfigurationError(
+                "--schema, --fact and --dimension name parts of a database, but none is named",
+                "starlift init --source URL",
+            )
         written, kept = initialise.write_project(Path())
         first = "fill in .env, then: " if ".env" in written else ""
     else:
