@@ -100,6 +100,21 @@ class PostgresForTests:
             yield SourceDatabase(name, self.url(name), self.url(name, "starlift_source"))
 
     @contextmanager
+    def other_source(self, template: str, ddl: str, schemas: tuple[str, ...]) -> Iterator[SourceDatabase]:
+        """A source that is not Totesys, for a block: its DDL, and the schemas that may be read."""
+        roles = script("roles/source.sql").replace("ARRAY['public']", f"ARRAY{list(schemas)}")
+        if template not in self._templates:
+            create_database(self._admin, template)
+            with connected(self.url(template)) as admin:
+                run_script(admin, ddl)
+            self._templates.add(template)
+        with self._database("source", template, ()) as name:
+            with connected(self.url(name)) as admin:
+                run_script(admin, roles)
+                self._set_passwords(admin)
+            yield SourceDatabase(name, self.url(name), self.url(name, "starlift_source"))
+
+    @contextmanager
     def warehouse(self) -> Iterator[WarehouseDatabase]:
         """An empty warehouse database, not migrated, for a block."""
         with self._database("warehouse", "template1", ("roles/warehouse.sql", "roles/analyst.sql")) as name:

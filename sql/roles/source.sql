@@ -4,7 +4,7 @@
 --   psql -d totesys -f sql/roles/source.sql
 -- It sets no password. Set it where no log or history sees it; psql asks for it and sends a hash:
 --   psql -d totesys -c '\password starlift_source'
--- Tables in a schema other than public: replace the word public in the lines marked [schema].
+-- Tables in other schemas than public: name them in the line marked [schemas].
 
 DO $$
 BEGIN
@@ -29,31 +29,34 @@ BEGIN
 END
 $$;
 
-GRANT USAGE ON SCHEMA public TO starlift_source;                    -- [schema]
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO starlift_source;     -- [schema]
-
--- Tables to come, made by whoever made those of today (usually the application's role) or by you.
+-- The tables of today, and those to come, made by whoever made today's (usually the application's role)
+-- or by you.
 DO $$
 DECLARE
-    source_schema CONSTANT text := 'public';                          -- [schema]
+    source_schemas CONSTANT text[] := ARRAY['public'];                -- [schemas]
+    source_schema text;
     maker text;
     command text;
 BEGIN
-    FOR maker IN
-        SELECT pg_get_userbyid(relowner) FROM pg_class
-        WHERE relnamespace = source_schema::regnamespace AND relkind IN ('r', 'p')
-        UNION
-        SELECT current_user::text
-    LOOP
-        command := format(
-            'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO starlift_source',
-            maker, source_schema
-        );
-        BEGIN
-            EXECUTE command;
-        EXCEPTION WHEN insufficient_privilege THEN
-            RAISE WARNING 'new tables of % will not be readable until it runs: %', maker, command;
-        END;
+    FOREACH source_schema IN ARRAY source_schemas LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO starlift_source', source_schema);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO starlift_source', source_schema);
+        FOR maker IN
+            SELECT pg_get_userbyid(relowner) FROM pg_class
+            WHERE relnamespace = quote_ident(source_schema)::regnamespace AND relkind IN ('r', 'p')
+            UNION
+            SELECT current_user::text
+        LOOP
+            command := format(
+                'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO starlift_source',
+                maker, source_schema
+            );
+            BEGIN
+                EXECUTE command;
+            EXCEPTION WHEN insufficient_privilege THEN
+                RAISE WARNING 'new tables of % will not be readable until it runs: %', maker, command;
+            END;
+        END LOOP;
     END LOOP;
 END
 $$;

@@ -158,6 +158,8 @@ MISFITS = {
     "dim_person.age is NOT NULL, but of a row that has not arrived only key and text are known": (
         "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text NOT NULL, age integer NOT NULL);",
         [PERSON]),
+    "dim_person.tags is NOT NULL": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, tags text[] NOT NULL);", [PERSON]),
     r"the foreign key f \(name\) does not refer to the key of a dimension": (
         "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text UNIQUE);"
         "CREATE TABLE f (id serial PRIMARY KEY, k integer, name text REFERENCES dim_person (name));",

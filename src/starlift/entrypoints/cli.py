@@ -19,7 +19,10 @@ from starlift.errors import ConfigurationError, StarliftError
 from starlift.settings import Settings, read
 
 COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
-    "init": (commands.init, "write .env and sql/ for Totesys into this folder, overwriting nothing"),
+    "init": (
+        commands.init,
+        "write .env and sql/ into this folder, overwriting nothing: for Totesys, or for --source",
+    ),
     "migrate": (commands.migrate, "create or upgrade the star and its ledger in the warehouse"),
     "run": (commands.run, "one cycle: extract, transform, load"),
     "extract": (commands.extract, "poll the source and land what changed"),
@@ -70,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_options(name: str, command: argparse.ArgumentParser) -> None:
+    if name == "init":
+        _add_init_options(command)
     if name == "run":
         command.add_argument(
             "--every",
@@ -83,6 +88,18 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
     if name == "demo":
         command.add_argument("--folder", type=Path, default=Path(".demo"), help="where its state is")
         command.add_argument("--clean", action="store_true", help="stop its server, remove its state")
+
+
+def _add_init_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--source", metavar="URL", help="the database to draft a first sql/ for")
+    for option, text in (
+        ("schema", "a schema of it to take, instead of all"),
+        ("fact", "a table of it to draft a fact for"),
+        ("dimension", "a table of it to draft a dimension for"),
+    ):
+        command.add_argument(
+            f"--{option}", action="append", default=[], metavar="NAME", help=f"{text}; may be repeated"
+        )
 
 
 def _interval(text: str) -> float:

@@ -27,15 +27,26 @@ class Call:
     arguments: Namespace
 
 
-def init(_call: Call) -> Answer:
-    """Write `.env` and `sql/` for Totesys into the working folder, overwriting nothing."""
-    from starlift.entrypoints.initialise import write_project
+def init(call: Call) -> Answer:
+    """Write `.env` and `sql/` into the working folder, for Totesys or `--source`, overwriting nothing."""
+    from starlift.entrypoints import initialise
 
-    written, kept = write_project(Path())
+    asked = call.arguments
+    if asked.source is None:
+        if asked.schema or asked.fact or asked.dimension:
+            raise ConfigurationError(
+                "--schema, --fact and --dimension name parts of a database, but none is named",
+                "starlift init --source URL",
+            )
+        written, kept = initialise.write_project(Path())
+        first = "fill in .env, then: " if ".env" in written else ""
+    else:
+        wanted = initialise.Wanted(asked.source, asked.schema, asked.fact, asked.dimension)
+        written, kept = initialise.write_draft(Path(), wanted)
+        first = "decide where sql/ says DECIDE, name the warehouse in .env, then: "
     lines = [
         f"{verb} {name}" for verb, names in (("wrote", written), ("kept ", kept)) for name in _tops(names)
     ]
-    first = "fill in .env, then: " if ".env" in written else ""
     lines.append(f"Next: {first}starlift migrate && starlift run")
     return Answer({"written": written, "kept": kept}, "\n".join(lines))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
@@ -22,7 +24,7 @@ ENVIRONMENT = """\
 #   postgresql://starlift_source:password@db.example.com:5432/totesys?sslrootcert=/etc/ssl/certs/db-ca.pem
 # A special character in the password is percent-encoded (@ is %40). Without sslmode the server's
 # certificate is verified, unless the host is this machine.
-STARLIFT_SOURCE_URL=
+STARLIFT_SOURCE_URL={source}
 
 # The database to keep the star in, for example
 #   postgresql://starlift_warehouse:password@warehouse.example.com:5432/warehouse
@@ -58,21 +60,61 @@ def write_project(folder: Path) -> tuple[list[str], list[str]]:
 
     A file that is there is never touched. Raises UnavailableError where the folder cannot be written.
     """
+    return _write(folder, "", dict(_template(files(TEMPLATE), PurePosixPath("sql"))))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `init --source` was asked for. source: the database's URL. schemas: all where none is named."""
+
+    source: str
+    schemas: Sequence[str] = ()
+    facts: Sequence[str] = ()
+    dimensions: Sequence[str] = ()
+
+
+def write_draft(folder: Path, wanted: Wanted) -> tuple[list[str], list[str]]:
+    """Write the same for a source of one's own: a first configuration, and a first star, as its catalogue
+    suggests them.
+
+    Nothing is written unless the source could be read and has every table that is named.
+    """
+    from starlift.adapters.postgres.catalogue import read_catalogue
+    from starlift.adapters.postgres.connection import Dsn
+    from starlift.core.draft.project import draft
+
+    catalogue = read_catalogue(Dsn.parse(wanted.source, "--source"), wanted.schemas)
+    reference = {
+        name.removeprefix("sql/"): data.decode()
+        for name, data in _template(files(TEMPLATE), PurePosixPath("sql"))
+    }
+    texts = draft(catalogue, wanted.facts, wanted.dimensions, reference)
+    return _write(folder, wanted.source, {f"sql/{name}": text.encode() for name, text in texts.items()})
+
+
+def _write(folder: Path, source: str, sql: dict[str, bytes]) -> tuple[list[str], list[str]]:
     project = _Project(folder)
     lakes = folder / "lake"
     if not os.path.lexists(folder / ".env"):
         for lake in LAKES:
             project.make_folder(lakes / lake)
-    project.write(".env", env_text(lakes).encode(), mode=0o600)
-    for name, data in _template(files(TEMPLATE), PurePosixPath("sql")):
+    project.write(".env", env_text(lakes, source).encode(), mode=0o600)
+    for name, data in sql.items():
         project.write(name, data)
     return project.written, project.kept
 
 
-def env_text(lakes: Path) -> str:
-    """Return a `.env` with the lakes in a folder and the database addresses left to fill in."""
+def env_text(lakes: Path, source: str = "") -> str:
+    """Return a `.env` with the lakes in a folder, the source's URL and the warehouse's left to fill in."""
     ingestion, processed = ((lakes / lake).absolute().as_uri() for lake in LAKES)
-    return ENVIRONMENT.format(ingestion=ingestion, processed=processed)
+    return ENVIRONMENT.format(source=_env_value(source), ingestion=ingestion, processed=processed)
+
+
+def _env_value(text: str) -> str:
+    """Quote what a `.env` would read otherwise; an address has no need of it as a rule."""
+    if all(letter not in text for letter in "'\"\\# \t"):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _template(folder: Traversable, prefix: PurePosixPath) -> list[tuple[str, bytes]]:

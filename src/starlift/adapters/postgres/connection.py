@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pg8000.native
@@ -110,19 +110,25 @@ def connect(
     `login` replaces the database role that the server is asked for (used by tests and the demo).
     """
     with translated(dsn, role):
-        return pg8000.native.Connection(
-            user=login or dsn.user,
-            host=dsn.host,
-            port=dsn.port,
-            database=dsn.database,
-            # pg8000 fails in the handshake without one; the server is to be the one to refuse
-            password=dsn.password or "",
-            ssl_context=_ssl_context(dsn, role),
-            application_name=application_name,
-            # the database's own encoding is the default, and the lake is UTF-8
-            startup_params={"client_encoding": "UTF8"},
-            sock=open_socket(dsn),
-        )
+        arguments = connection_arguments(dsn, role, application_name)
+        return pg8000.native.Connection(**{**arguments, "user": login or dsn.user})
+
+
+def connection_arguments(dsn: Dsn, role: Role, application_name: str = "starlift") -> dict[str, Any]:
+    """Return what pg8000 is to be called with; the socket among it is open already."""
+    return {
+        "user": dsn.user,
+        "host": dsn.host,
+        "port": dsn.port,
+        "database": dsn.database,
+        # pg8000 fails in the handshake without one; the server is to be the one to refuse
+        "password": dsn.password or "",
+        "ssl_context": _ssl_context(dsn, role),
+        "application_name": application_name,
+        # the database's own encoding is the default, and the lake is UTF-8
+        "startup_params": {"client_encoding": "UTF8"},
+        "sock": open_socket(dsn),
+    }
 
 
 def open_socket(dsn: Dsn) -> socket.socket:

@@ -1,0 +1,167 @@
+"""A source's catalogue as values, and what it says about whether and how a relation can be taken."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlift.core.source_check import SourceTable
+
+KINDS = {
+    "r": "table",
+    "p": "partitioned table",
+    "v": "view",
+    "m": "materialized view",
+    "f": "foreign table",
+}
+"""What pg_class.relkind says, in words."""
+
+RESERVED_COLUMNS = ("_hash", "_key")
+"""Names that lines of the lake use themselves."""
+
+_CHANGED = re.compile(r"updat|modif|chang|edit|last_?(seen|write)|written|touch", re.IGNORECASE)
+_PERSONAL = re.compile(
+    r"e_?mail|phone|mobile|fax|birth|^dob$|iban|\bbic\b|account|(^|_)ac_number|card|passw|secret|token|passport"
+    r"|social_?sec|ssn|tax_?(id|no)|ip_?addr|street|address_line|salary",
+    re.IGNORECASE,
+)
+_MAYBE_PERSONAL = re.compile(r"name$|address|contact|comment|note$|gender|user", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key: the two lists of columns correspond."""
+
+    columns: tuple[str, ...]
+    schema: str
+    table: str
+    referred: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation that a source offers: not a partition, not a part of an extension.
+
+    found: its columns, unique keys and size. primary_key: in its order, empty where there is none.
+    required: columns that are NOT NULL. readable: this role may read it. hidden: row-level security
+    applies to this role.
+    """
+
+    schema: str
+    name: str
+    found: SourceTable
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    required: frozenset[str] = frozenset()
+    readable: bool = True
+    hidden: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns, in physical order."""
+        return tuple(column.name for column in self.found.columns)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The primary key, else the shortest unique key without NULL, else nothing."""
+        if self.primary_key:
+            return self.primary_key
+        unique = [tuple(name for name in self.columns if name in key) for key in self.found.unique_keys]
+        return min(unique, key=lambda key: (len(key), key), default=())
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """The columns that could be a cursor, those named like the time of a change first."""
+        found = [
+            column.name
+            for column in self.found.columns
+            if column.type == "date" or column.type.startswith("timestamp")
+            if not column.type.endswith("]")
+        ]
+        return tuple(sorted(found, key=lambda name: not _CHANGED.search(name)))
+
+    @property
+    def cursor(self) -> str | None:
+        """The column that is named like the time of a row's last change."""
+        return next((name for name in self.moments if _CHANGED.search(name)), None)
+
+    def is_zoned(self, column: str) -> bool:
+        """Whether the column's values name a moment whatever the zone."""
+        return "with time zone" in str(self.found.type_of(column))
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """Columns whose names say that they hold personal data or a secret; never those of the key."""
+        return tuple(name for name in self.columns if name not in self.key and _PERSONAL.search(name))
+
+    @property
+    def maybe_personal(self) -> tuple[str, ...]:
+        """Columns whose names leave it open."""
+        return tuple(
+            name for name in self.columns if name not in self.personal and _MAYBE_PERSONAL.search(name)
+        )
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """The columns that a first configuration takes."""
+        return tuple(name for name in self.columns if name not in (*self.personal, *self.confusable))
+
+    @property
+    def confusable(self) -> tuple[str, ...]:
+        """Columns that differ from starlift's own, or from another, in upper and lower case alone: a model
+        would read one for the other. Of two the one in the key stays."""
+        seen = set(RESERVED_COLUMNS)
+        found = []
+        for name in sorted(self.columns, key=lambda name: name not in self.key):
+            if name.lower() in seen:
+                found.append(name)
+            seen.add(name.lower())
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a source offers. database: its name. schemas: those that were asked for, in that order."""
+
+    database: str
+    schemas: tuple[str, ...]
+    relations: tuple[Relation, ...]
+
+
+def obstacle(relation: Relation) -> tuple[str, str] | None:
+    """Return why a relation cannot be taken as it is, and what would help; None where it can."""
+    where = f'"{relation.schema}"."{relation.name}"'
+    if not relation.readable:
+        return (
+            "this role may not read it",
+            f"GRANT SELECT ON {where} (and USAGE on its schema), then init again",
+        )
+    if relation.hidden:
+        return (
+            "row-level security hides rows from this role, and a hidden row would be a lost one",
+            f"GRANT a role with BYPASSRLS, or ALTER TABLE {where} DISABLE ROW LEVEL SECURITY",
+        )
+    return _no_changes_seen(relation) or _no_key(relation, where)
+
+
+def _no_changes_seen(relation: Relation) -> tuple[str, str] | None:
+    if relation.found.kind == "m":
+        return "a refresh writes every row anew", "take the tables under it"
+    if not relation.found.has_xids and not relation.moments:
+        return "it has no transaction ids, and no date or timestamp for a cursor", "take the tables under it"
+    return None
+
+
+def _no_key(relation: Relation, where: str) -> tuple[str, str] | None:
+    if relation.found.has_xids and not relation.key:
+        return (
+            "it has no unique key of NOT NULL columns, so two rows could be taken for one",
+            f"ALTER TABLE {where} ADD PRIMARY KEY (...), then init again",
+        )
+    if confusable := [name for name in relation.key if name in relation.confusable]:
+        return (
+            f"its key column {confusable[0]} differs from another, or from {' and '.join(RESERVED_COLUMNS)}, "
+            "in upper and lower case at most",
+            "take it through a view with other names",
+        )
+    return None

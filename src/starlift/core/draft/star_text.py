@@ -1,0 +1,128 @@
+"""The texts of a drafted star: models, DDL and laws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starlift.core.draft.names import quoted, remark
+from starlift.core.draft.star_table import StarColumn, StarTable
+
+DATE_DIMENSION = """\
+-- schema: star
+-- The calendar. The load fills it with whole years, over every date that the star's tables refer to.
+
+CREATE TABLE dim_date (
+    date_id     date    PRIMARY KEY,
+    year        integer NOT NULL,
+    month       integer NOT NULL,
+    day         integer NOT NULL,
+    day_of_week integer NOT NULL,
+    day_name    varchar NOT NULL,
+    month_name  varchar NOT NULL,
+    quarter     integer NOT NULL
+);
+COMMENT ON TABLE dim_date IS
+    'One row per day of every year from the first to the last date used in the star. Made by the load.';
+COMMENT ON COLUMN dim_date.day_of_week IS 'ISO 8601: Monday is 1, Sunday is 7.';
+"""
+
+
+def star_texts(tables: tuple[StarTable, ...]) -> dict[str, str]:
+    """Return models, DDL and laws by file name, relative to `sql/`; without tables only the calendar."""
+    texts = {"warehouse/015_dim_date.sql": DATE_DIMENSION}
+    for table in tables:
+        number = "030" if table.kind == "fact" else "020"
+        texts[f"models/{table.name}.sql"] = "\n".join(_model(table)) + "\n"
+        texts[f"warehouse/{number}_{table.name}.sql"] = "\n".join(_ddl(table)) + "\n"
+        texts[f"checks/live_rows_are_in_{table.name}.sql"] = _law(table)
+    return texts
+
+
+def _model(table: StarTable) -> Iterator[str]:
+    version = "version of a " if table.kind == "fact" else ""
+    yield f"-- One row per {version}row of {table.driving}."
+    yield f"-- kind: {table.kind}"
+    yield f"-- key: {', '.join(table.key)}"
+    yield f"-- from: {table.driving}"
+    yield "SELECT"
+    yield "    -- DECIDE which columns the star needs: take away the others, here and in its DDL."
+    if table.kind == "dimension":
+        yield "    -- DECIDE which other tables belong in it: name them under joins:, and LEFT JOIN them."
+    if left := table.relation.personal:
+        yield remark(f"    -- Not here, as they are not taken yet: {', '.join(left)}.")
+    last = len(table.columns) - 1
+    for index, column in enumerate(table.columns):
+        yield from _hints(column)
+        yield f"    {_selected(column)}{'' if index == last else ','}"
+    yield f"FROM {quoted(table.driving)}"
+
+
+def _hints(column: StarColumn) -> Iterator[str]:
+    if column.hint == "text":
+        yield "    -- DECIDE text in the source; if it holds dates: strict_date() reads or refuses them"
+    elif column.hint == "moment":
+        yield "    -- DECIDE as it is, or by date_of() and time_of() as a date, of dim_date, and a time"
+
+
+def _selected(column: StarColumn) -> str:
+    if column.source == column.name:
+        return quoted(column.source)
+    return f"{quoted(column.source)} AS {quoted(column.name)}"
+
+
+def _ddl(table: StarTable) -> Iterator[str]:
+    yield "-- schema: star"
+    if table.kind == "fact":
+        yield "-- One row per version of a source row: starlift numbers them. Sum current_" + table.name + "."
+    else:
+        yield "-- The latest version of each row. Only the key and text may be NOT NULL."
+    yield ""
+    yield f"CREATE TABLE {table.name} ("
+    yield ",\n".join(f"    {line}" for line in _lines(table))
+    yield ");"
+    if table.kind == "fact":
+        yield f"CREATE INDEX {table.name}_key ON {table.name} ({_listed(table.key)});"
+
+
+def _lines(table: StarTable) -> Iterator[str]:
+    if table.kind == "fact":
+        yield f"{quoted(table.surrogate)} serial PRIMARY KEY"
+    for column in table.columns:
+        dated = table.kind == "fact" and column.hint == "date"
+        yield (
+            f"{quoted(column.name)} {column.type}"
+            + (" NOT NULL" if _not_null(table, column) else "")
+            + (" REFERENCES dim_date" if dated else "")
+        )
+    if table.kind == "dimension":
+        yield f"PRIMARY KEY ({_listed(table.key)})"
+    for own, parent, others in table.references:
+        yield f"FOREIGN KEY ({_listed(own)}) REFERENCES {parent} ({_listed(others)})"
+
+
+def _not_null(table: StarTable, column: StarColumn) -> bool:
+    """In a dimension only key and text: of a row that has not arrived nothing else can be said."""
+    if table.kind == "fact" or column.name in table.key:
+        return column.required or column.name in table.key
+    return column.required and column.type == "character varying"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(quoted, names))
+
+
+def _law(table: StarTable) -> str:
+    if table.kind == "fact":
+        found = (
+            f"SELECT FROM fact_version AS v\n    WHERE v.fact = '{table.name}' AND v.key = ledger.key "
+            "AND v.current AND v.op <> 'delete'"
+        )
+    else:
+        key = ", ".join(f"CAST({quoted(name)} AS text)" for name in table.key)
+        found = f"SELECT FROM {table.name} WHERE CAST(ROW({key}) AS text) = ledger.key"
+    return (
+        f"-- Every row of {table.driving} that a batch brings is in {table.name}, or held back.\n"
+        "SELECT source_table, key FROM ledger\n"
+        f"WHERE seq = current_setting('starlift.seq')::bigint AND source_table = '{table.driving}'\n"
+        f"  AND state = 'live' AND NOT EXISTS (\n    {found})\n"
+    )

@@ -1,0 +1,1 @@
+"""A shop that is unlike Totesys in everything: the pipeline runs on it from files alone."""
