@@ -24,6 +24,9 @@ STARLIFT = (sys.executable, "-m", "starlift")
 PATIENCE = 60.0
 """Seconds after which a command hangs."""
 
+NO_SUCH_TABLE = {"[tables.staff]": '[tables.stuff]\nkey = ["id"]\ncolumns = ["id"]\n\n[tables.staff]'}
+"""A change to pipeline.toml: it takes a table that the source has not."""
+
 COMMAND = re.compile(
     r"(?:^ *|[:&] )(?:starlift (?:[a-z]+ )?(?:[a-z]+|--help)|unset|mkdir -p|chmod|psql|aws)\b[^:]*$"
 )

@@ -98,6 +98,12 @@ def test_a_lost_race_leaves_the_rest_to_the_winner() -> None:
     assert cycle.outcome == "lost"
 
 
+def test_a_batch_that_another_run_applied_first_is_a_lost_race() -> None:
+    overtaken = Stages(lambda: None, extracted, lambda: [transformed()], lambda: ([], applied(3)))
+    cycle = run_cycle("run", overtaken)
+    assert (cycle.outcome, [type(error) for error in cycle.errors]) == ("lost", [LostRace])
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome"),
     [

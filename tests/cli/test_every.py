@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.cli.project import PATIENCE, Project, Said, assert_refused
+from tests.cli.project import NO_SUCH_TABLE, PATIENCE, Project, Said, assert_refused
 from tests.postgres import connected
 
 LOCK = "SELECT pg_advisory_lock(hashtextextended('starlift writes starlift', 0))"
@@ -104,7 +104,7 @@ def test_a_fault_that_nobody_foresaw_is_reported_and_the_next_cycle_tries_again(
 
 
 def test_a_configuration_that_cannot_work_ends_the_loop(untouched: Project) -> None:
-    config = untouched.config("misspelt", {"[tables.staff]": "[tables.stuff]"})
+    config = untouched.config("misspelt", NO_SUCH_TABLE)
     said = untouched.starlift("run", "--every", "1s", "--json", STARLIFT_CONFIG=config)
     assert_refused(said, 2, "stuff is not in the source")
 

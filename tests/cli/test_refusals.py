@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.project import Project, assert_refused, with_login
+from tests.cli.project import NO_SUCH_TABLE, Project, assert_refused, with_login
 from tests.cli.unwritable import CAN_LOCK, locked, starlift_without_override
 from tests.postgres import PostgresForTests
 
@@ -73,18 +73,18 @@ def test_a_warehouse_that_is_not_migrated_says_so(untouched: Project, postgres: 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "mentioned"),
+    ("change", "mentioned"),
     [
-        ("[tables.staff]", "[tables.stuff]", "stuff is not in the source"),
-        (STAFF, STAFF.replace("last_updated", "moved_at"), "column staff.moved_at is not in the source"),
-        ('["staff_id", "first_name"', '["staff_id", "given_name"', "column staff.given_name is not in"),
+        (NO_SUCH_TABLE, "stuff is not in the source"),
+        ({STAFF: STAFF.replace("last_updated", "moved_at")}, "column staff.moved_at is not in the source"),
+        ({'["staff_id", "first_name"': '["staff_id", "given_name"'}, "column staff.given_name is not in"),
     ],
     ids=["table", "cursor", "column"],
 )
 def test_what_the_source_never_had_is_a_mistake_of_the_configuration(
-    untouched: Project, old: str, new: str, mentioned: str
+    untouched: Project, change: dict[str, str], mentioned: str
 ) -> None:
-    said = untouched.starlift("run", "--json", STARLIFT_CONFIG=untouched.config("never", {old: new}))
+    said = untouched.starlift("run", "--json", STARLIFT_CONFIG=untouched.config("never", change))
     assert_refused(said, 2, mentioned, "edit sql/pipeline.toml, then: starlift run")
 
 
@@ -92,7 +92,7 @@ def test_what_the_source_never_had_is_a_mistake_of_the_configuration(
     ("old", "new", "mentioned"),
     [
         ('"staff_id", "first_name"', '"staff_id"', ("first_name", "dim_staff.sql")),
-        (DEPARTMENT, "", ("model dim_staff reads table department", "declare [tables.department]")),
+        (DEPARTMENT, "", ("model dim_staff reads table department", "[tables.department]")),
     ],
     ids=["column", "table"],
 )
