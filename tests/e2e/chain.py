@@ -17,7 +17,7 @@ def faults(project: Project) -> list[str]:
     Both logs are numbered from 1 without gaps and chained by hash, name whole objects only, and are
     equally long; the warehouse has applied all of it, in order.
     """
-    logs = {name: _log(folder) for name, folder in project.lakes.items()}
+    logs = {name: log_of(folder) for name, folder in project.lakes.items()}
     wrong = [f"{name}: {fault}" for name, folder in project.lakes.items() for fault in _faults(folder)]
     landed, made = logs["ingestion"], logs["processed"]
     if [_sha256(data) for data in landed] != [json.loads(data)["ingestion_sha256"] for data in made]:
@@ -28,7 +28,7 @@ def faults(project: Project) -> list[str]:
     return wrong
 
 
-def _log(folder: Path) -> list[bytes]:
+def log_of(folder: Path) -> list[bytes]:
     found = []
     for seq in count(1):
         file = folder / f"manifests/{seq:020d}.json"
@@ -40,7 +40,7 @@ def _log(folder: Path) -> list[bytes]:
 
 def _faults(folder: Path) -> list[str]:
     wrong, before = [], None
-    log = _log(folder)
+    log = log_of(folder)
     for seq, data in enumerate(log, 1):
         manifest = json.loads(data)
         if (manifest["seq"], manifest["previous_sha256"]) != (seq, before):
