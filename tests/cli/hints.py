@@ -19,7 +19,8 @@ PROGRAMS = ("aws", "psql", "mkdir", "chmod", "unset", "df", "ls", "tail", "rm", 
 FILLED_IN = "X"
 """What is shown for a part that is made elsewhere."""
 
-_SHOWN = re.compile(r"(?:(?:^|then: |: |&& )starlift|`starlift) +([a-z][a-z-]*)")
+_SHOWN = re.compile(r"(?:then: |`)starlift +([a-z-]+)|(?:^|: |&& )starlift +([a-z-]+)(?=$| &&| --)")
+"""A command to type: after `then`, in backticks, or as the last words."""
 
 
 def raised_without_hint(text: str) -> Iterator[str]:
@@ -41,7 +42,8 @@ def hints_without_command(text: str) -> Iterator[str]:
 def unknown_commands(text: str) -> Iterator[str]:
     """Yield the commands of starlift that any text of a module tells to type and that do not exist."""
     for node in _texts(ast.parse(text)):
-        for command in _SHOWN.findall(_written(node) or ""):
+        for match in _SHOWN.finditer(_written(node) or ""):
+            command = match[1] or match[2]
             if command not in COMMANDS:
                 yield f"{node.lineno}: starlift {command}"
 

@@ -65,7 +65,9 @@ def test_a_command_that_does_not_exist_is_found_anywhere(text: str) -> None:
 
 def test_prose_is_no_command() -> None:
     assert not list(
-        unknown_commands('"""starlift lifts."""\nX = "the table is starlift\'s own; starlift has it"')
+        unknown_commands(
+            '"""starlift lifts."""\nX = "it is starlift\'s own; starlift has it: starlift numbers rows"'
+        )
     )
 
 
