@@ -110,15 +110,18 @@ def test_a_source_that_goes_away_in_mid_extract_leaves_no_batch(project: Project
     assert (project.differences(), chain.faults(project)) == ({}, [])
 
 
-@pytest.mark.parametrize(("place", "step"), [("processed", 5), ("processed", 15), ("warehouse", 7)])
-def test_what_a_killed_run_landed_is_applied_although_the_source_is_down(
-    project: Project, nowhere: str, place: str, step: int
+@pytest.mark.parametrize("lake", ["ingestion", "processed"])
+def test_what_a_killed_run_committed_to_a_lake_is_applied_although_the_source_is_down(
+    project: Project, nowhere: str, lake: str
 ) -> None:
     place_order(project, 1)
+    committed = project.lakes[lake] / f"manifests/{2:020d}.json"
     with project.forks() as forks:
-        killed = forks.kill(place, step)
-    assert killed.code == -9
-    assert project.query("SELECT max(seq) FROM starlift.applied") == [[1]], killed
+        for step in count(4, 4):
+            assert forks.kill(lake, step).code == -9
+            if committed.exists():
+                break
+    assert project.query("SELECT max(seq) FROM starlift.applied") == [[1]]
     ran = project.starlift("run", STARLIFT_SOURCE_URL=nowhere)
     assert says_unavailable(ran)
     assert (ran.document["outcome"], ran.document["batches"]["applied"]) == ("applied", 1)
@@ -149,6 +152,6 @@ def test_a_connection_that_breaks_at_a_commit_leaves_every_batch_applied_once(
             (ran,) = forks.run(1)
             assert ran.code == 0, (commits, ran)
             assert project.differences() == {}, commits
-    assert breaks == 4
+    assert breaks >= 4
     assert chain.faults(project) == []
     assert history.faults(history.of_all(project.warehouse.analyst)) == []
