@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -242,3 +243,20 @@ def test_an_unreadable_relation_says_what_to_grant() -> None:
     table = relation(id="integer")
     hidden = Relation("public", "t", table.found, ("id",), readable=False)
     assert 'GRANT SELECT ON "public"."t"' in drafted(hidden)["pipeline.toml"].replace("\n#  ", "")
+
+
+@pytest.mark.parametrize(("zone", "asked"), [("with", False), ("without", True)])
+def test_a_drafted_view_asks_for_the_zone_of_a_cursor_that_has_none(zone: str, asked: bool) -> None:
+    seen = relation("seen", kind="v", id="integer", updated_at=f"timestamp {zone} time zone")
+    written = drafted(relation(id="integer"), seen)["pipeline.toml"]
+    assert '#cursor = "updated_at"' in written
+    assert ('#cursor_zone = "UTC"' in written) is asked
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 bytes"), (8192, "8.19 kB"), (3 * 10**9, "3 GB"), (5 * 10**15, "5e+03 TB")]
+)
+def test_a_drafted_table_says_how_large_it_is(size: int, text: str) -> None:
+    plain_one = relation(id="integer")
+    large = replace(plain_one, found=replace(plain_one.found, bytes=size))
+    assert f", {text}" in drafted(large)["pipeline.toml"]

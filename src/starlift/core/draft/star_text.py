@@ -73,7 +73,7 @@ def _selected(column: StarColumn) -> str:
 def _ddl(table: StarTable) -> Iterator[str]:
     yield "-- schema: star"
     if table.kind == "fact":
-        yield "-- One row per version of a source row: starlift numbers them. Sum current_" + table.name + "."
+        yield "-- One row per version of a source row: the load numbers them. Sum current_" + table.name + "."
     else:
         yield "-- The latest version of each row. Only the key and text may be NOT NULL."
     yield ""
