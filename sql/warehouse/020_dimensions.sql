@@ -3,22 +3,6 @@
 -- refer to a row that has not arrived: then the load puts an inferred member there, with '(not loaded)'
 -- for text that must be there and NULL for all else.
 
-CREATE TABLE dim_date (
-    date_id     date    PRIMARY KEY,
-    year        integer NOT NULL,
-    month       integer NOT NULL,
-    day         integer NOT NULL,
-    day_of_week integer NOT NULL,
-    day_name    varchar NOT NULL,
-    month_name  varchar NOT NULL,
-    quarter     integer NOT NULL
-);
-COMMENT ON TABLE dim_date IS
-    'One row per day of every year from the first to the last date used in the star. Made by the load.';
-COMMENT ON COLUMN dim_date.day_of_week IS 'ISO 8601: Monday is 1, Sunday is 7.';
-COMMENT ON COLUMN dim_date.day_name IS 'In English: Monday.';
-COMMENT ON COLUMN dim_date.month_name IS 'In English: January.';
-
 CREATE TABLE dim_staff (
     staff_id        integer PRIMARY KEY,
     first_name      varchar NOT NULL,

@@ -15,6 +15,7 @@ _SCHEMAS = "ARRAY['public']"
 
 _AS_THEY_ARE = (
     "warehouse/010_pipeline.sql",
+    "warehouse/015_dim_date.sql",
     "checks/dim_date_whole_years.sql",
     "checks/quarantine_and_ledger_agree.sql",
     "checks/record_ids_are_dense.sql",

@@ -7,29 +7,10 @@ from collections.abc import Iterator
 from starlift.core.draft.names import quoted, remark
 from starlift.core.draft.star_table import StarColumn, StarTable
 
-DATE_DIMENSION = """\
--- schema: star
--- The calendar. The load fills it with whole years, over every date that the star's tables refer to.
-
-CREATE TABLE dim_date (
-    date_id     date    PRIMARY KEY,
-    year        integer NOT NULL,
-    month       integer NOT NULL,
-    day         integer NOT NULL,
-    day_of_week integer NOT NULL,
-    day_name    varchar NOT NULL,
-    month_name  varchar NOT NULL,
-    quarter     integer NOT NULL
-);
-COMMENT ON TABLE dim_date IS
-    'One row per day of every year from the first to the last date used in the star. Made by the load.';
-COMMENT ON COLUMN dim_date.day_of_week IS 'ISO 8601: Monday is 1, Sunday is 7.';
-"""
-
 
 def star_texts(tables: tuple[StarTable, ...]) -> dict[str, str]:
-    """Return models, DDL and laws by file name, relative to `sql/`; without tables only the calendar."""
-    texts = {"warehouse/015_dim_date.sql": DATE_DIMENSION}
+    """Return models, DDL and laws by file name, relative to `sql/`; none without tables."""
+    texts: dict[str, str] = {}
     for table in tables:
         number = "030" if table.kind == "fact" else "020"
         texts[f"models/{table.name}.sql"] = "\n".join(_model(table)) + "\n"
