@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from starlift.core import paths
 from starlift.core.manifest import (
+    Chunk,
     Column,
     Counts,
     File,
     Identity,
+    Inventory,
     Manifest,
     ModelRef,
     Processed,
@@ -21,6 +24,8 @@ from starlift.core.manifest import (
 )
 
 FILE = File("item", "data/item/seq=1/x.jsonl.zst", 10, "ab" * 32, 2)
+INVENTORY = Inventory("buckets", ((7, 2, "-12"),), (7,), ("(1)",), (FILE,))
+CHUNK = Chunk(("5", "é"), whole=True, rows=3, W=None, px="9", px_at="2024-01-01 00:00:00.000000+00:00")
 MANIFEST = Manifest(
     source="shop",
     seq=2,
@@ -32,7 +37,11 @@ MANIFEST = Manifest(
     complete_to=None,
     identity=Identity("7", 1, "0/1"),
     snapshot="10:10:",
-    tables={"item": TableState("xid", ("id", "é"), (16384,), px="10", overlap={"xid": (3, "-5")})},
+    tables={
+        "item": TableState("xid", ("id", "é"), (16384,), px="10", overlap={"xid": (3, "-5")}),
+        "part": TableState("xid", ("id",), (16385,), chunk=CHUNK),
+        "new": TableState("xid", ("id",), (16386,), chunk=Chunk(None, whole=False, rows=0)),
+    },
     schema={"item": (Column("id", "integer"),)},
     fingerprints={"item": "ef"},
     keys={"item": ("id",)},
@@ -40,7 +49,11 @@ MANIFEST = Manifest(
     counts={"item": Counts(2, 2, 0)},
     passes={"item": "xid"},
     watermark_holder={"pid": 5, "user": "x", "since": "2024-01-01 00:00:00+00:00"},
+    inventory={"item": INVENTORY},
     served=("a",),
+    dropped={"item": {"(1)": "a test order"}},
+    held={"part": "column part.id is gone"},
+    partial=True,
 )
 PROCESSED = Processed(
     source="shop",
@@ -55,7 +68,11 @@ PROCESSED = Processed(
     snapshots={"item": Snapshot(1, (FILE,))},
     fingerprints={"item": "ef"},
     star=(FILE,),
+    filled=(FILE,),
     counts={"item": Counts(2, 1, 1)},
+    inventory={"item": INVENTORY},
+    dropped={"item": {"(1)": "a test order"}},
+    partial=True,
 )
 
 
@@ -65,6 +82,22 @@ def test_an_ingestion_manifest_is_read_back_as_it_was_written() -> None:
 
 def test_a_processed_manifest_is_read_back_as_it_was_written() -> None:
     assert Processed.decode(PROCESSED.encode()) == PROCESSED
+
+
+EARLIER = {"inventory", "served", "dropped", "held", "partial", "filled"}
+
+
+def test_a_batch_of_an_earlier_version_is_read_as_one_without_what_is_new() -> None:
+    for manifest in (MANIFEST, PROCESSED):
+        earlier = {
+            name: value for name, value in json.loads(manifest.encode()).items() if name not in EARLIER
+        }
+        if "served" in vars(manifest):
+            earlier |= {"inventory": None, "served": []}
+            for state in earlier["tables"].values():
+                del state["chunk"]
+        read = type(manifest).decode(canonical(earlier))
+        assert (read.inventory, read.dropped, read.partial) == ({}, {}, False)
 
 
 def test_equal_content_has_equal_bytes_whatever_the_order_of_keys() -> None:

@@ -53,6 +53,40 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """How far a read in key-range chunks has come.
+
+    after: the key of the last row read, as text in the key's order; None before the first. whole: every row
+    is read, else those of the predicate that W and px of the table's state still give. rows: read so far.
+    W, px, px_at: where the first poll after the last chunk starts, from the barrier before the first.
+    """
+
+    after: tuple[str, ...] | None
+    whole: bool
+    rows: int
+    W: str | None = None
+    px: str | None = None
+    px_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a batch knows of one source table's keys at its snapshot.
+
+    scope: of which keys the batch can tell that they are gone. `whole`: it has every row of the table;
+    `all`: `files` list every key; `buckets`: every key of `buckets`; `keys`: those of `asked` that exist;
+    `none`: of none, it has only sums. sums: bucket, rows, and decimal sum of their source hashes.
+    files: lists of key and source hash (Parquet; `key`, `source_hash`).
+    """
+
+    scope: Literal["whole", "all", "buckets", "keys", "none"]
+    sums: tuple[tuple[int, int, str], ...] = ()
+    buckets: tuple[int, ...] = ()
+    asked: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True)
 class TableState:
     """Where the next poll of one source table starts.
 
@@ -62,7 +96,8 @@ class TableState:
     relations: oids of the table and its leaves. overlap: per kind of pass ("time", "xid") the digest of
     this snapshot's rows that the next such pass reads again. count: rows in the snapshot where the whole
     table was scanned anyway, else None. complete_to: source time up to which the table is complete.
-    shape: digest of what the columns' content depends on beside the rows.
+    shape: digest of what the columns' content depends on beside the rows. chunk: how far a read in chunks
+    has come, None where none is under way.
     """
 
     mode: Mode
@@ -75,6 +110,7 @@ class TableState:
     count: int | None = None
     shape: str = ""
     overlap: dict[str, Digest] = field(default_factory=dict)
+    chunk: Chunk | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +138,10 @@ class Manifest:
     clock: source time before the snapshot, ISO 8601 in UTC. complete_to: least of the tables'.
     schema: taken columns and their types per table. fingerprints: per table, of the taken column set.
     watermark_holder: the oldest open transaction {pid, user, since} where it holds a watermark back.
+    inventory: per table, what is known of its keys. served: names of the requests it answers. dropped: per
+    table, quarantined keys that a person gave up, with the reason. held: tables that were not read because
+    their shape changed, with the reason; they keep their state. partial: a chunk; the star is whole again
+    with the next batch that is not.
     """
 
     source: str
@@ -122,8 +162,11 @@ class Manifest:
     counts: dict[str, Counts] = field(default_factory=dict)
     passes: dict[str, str] = field(default_factory=dict)
     watermark_holder: dict[str, Any] | None = None
-    inventory: dict[str, Any] | None = None
+    inventory: dict[str, Inventory] = field(default_factory=dict)
     served: tuple[str, ...] = ()
+    dropped: dict[str, dict[str, str]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    partial: bool = False
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -143,6 +186,7 @@ class Manifest:
         raw["files"] = _files(raw["files"])
         raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
         raw["served"] = tuple(raw["served"])
+        raw["inventory"] = _inventories(raw.get("inventory"))
         return cls(**raw)
 
 
@@ -171,7 +215,8 @@ class Processed:
 
     clock, complete_to: as in the ingestion manifest.
     star, ledger, quarantine: files of star rows (table = star table), of ledger entries and of rejected
-    rows (table = source table). fingerprints, keys: as in the ingestion manifest, for the tables it read.
+    rows (table = source table). fingerprints, keys, inventory, dropped, partial: as in the ingestion
+    manifest. filled: files of star rows that take the place of the current version, see docs/formats.md.
     """
 
     source: str
@@ -188,7 +233,11 @@ class Processed:
     star: tuple[File, ...] = ()
     ledger: tuple[File, ...] = ()
     quarantine: tuple[File, ...] = ()
+    filled: tuple[File, ...] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
+    inventory: dict[str, Inventory] = field(default_factory=dict)
+    dropped: dict[str, dict[str, str]] = field(default_factory=dict)
+    partial: bool = False
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -204,8 +253,9 @@ class Processed:
             name: Snapshot(snapshot["seq"], _files(snapshot["files"]))
             for name, snapshot in raw["snapshots"].items()
         }
-        for part in ("star", "ledger", "quarantine"):
-            raw[part] = _files(raw[part])
+        for part in ("star", "ledger", "quarantine", "filled"):
+            raw[part] = _files(raw.get(part, []))
+        raw["inventory"] = _inventories(raw.get("inventory"))
         raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
         return cls(**raw)
 
@@ -221,9 +271,28 @@ def _files(raw: list[dict[str, Any]]) -> tuple[File, ...]:
     return tuple(File(**item) for item in raw)
 
 
+def _inventories(raw: dict[str, dict[str, Any]] | None) -> dict[str, Inventory]:
+    """Earlier batches have none."""
+    return {name: _inventory(inventory) for name, inventory in (raw or {}).items()}
+
+
+def _inventory(raw: dict[str, Any]) -> Inventory:
+    sums = tuple((int(bucket), int(rows), str(total)) for bucket, rows, total in raw["sums"])
+    files, buckets, asked = _files(raw["files"]), tuple(raw["buckets"]), tuple(raw["asked"])
+    return Inventory(raw["scope"], sums, buckets, asked, files)
+
+
+def _chunk(raw: dict[str, Any] | None) -> Chunk | None:
+    if raw is None:
+        return None
+    after = raw["after"]
+    return Chunk(**{**raw, "after": None if after is None else tuple(after)})
+
+
 def _table_state(raw: dict[str, Any]) -> TableState:
     overlap: dict[str, Digest] = {
         kind: (int(digest[0]), str(digest[1])) for kind, digest in raw["overlap"].items()
     }
-    columns, relations = tuple(raw["columns"]), tuple(raw["relations"])
-    return TableState(**{**raw, "columns": columns, "relations": relations, "overlap": overlap})
+    columns, relations, chunk = tuple(raw["columns"]), tuple(raw["relations"]), _chunk(raw.get("chunk"))
+    parsed = {"columns": columns, "relations": relations, "overlap": overlap, "chunk": chunk}
+    return TableState(**{**raw, **parsed})
