@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlift.core.hmac_key import HmacKey
+from starlift.core.hmac_key import BLOCK, HmacKey
 from starlift.errors import ConfigurationError
 from starlift.stages import log
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
@@ -53,6 +53,15 @@ def test_the_name_of_a_key_tells_keys_apart_and_not_the_key(key: str) -> None:
     made = HmacKey(key)
     assert made.name == HmacKey(key).name != HmacKey(key + "x").name
     assert re.fullmatch("[0-9a-f]{8}", made.name)
+
+
+@given(st.binary(min_size=1), st.binary(min_size=BLOCK, max_size=BLOCK))
+def test_a_mask_hides_the_key_and_taken_off_gives_its_block(secret: bytes, mask: bytes) -> None:
+    """The block as RFC 2104 defines it: the key, or the hash of a longer one, filled up with zeros."""
+    key = secret.hex()
+    block = key.encode() if len(key) <= BLOCK else hashlib.sha256(key.encode()).digest()
+    masked = HmacKey(key).under(mask)
+    assert bytes(a ^ b for a, b in zip(masked, mask, strict=True)) == block.ljust(BLOCK, b"\0")
 
 
 def test_without_a_key_nothing_is_read(hashing: Extractor) -> None:
@@ -100,7 +109,8 @@ def test_neither_value_nor_key_shows_in_lake_or_query_text(
     hashing.poll()
     hashing.poll()
     assert any("starlift" in query for query in queries), "the watch must have seen the poll"
-    pads = HmacKey(KEY).settings.values()
+    block = HmacKey(KEY).under(bytes(BLOCK))
+    pads = [bytes(byte ^ pad for byte in block).hex() for pad in (0x36, 0x5C)]
     for secret in (CANARY, KEY, KEY.encode().hex(), *pads):
         assert not [query for query in queries if secret in query]
         lines = str(hashing.rows(1)) + log.read(hashing.lake, 1).decode()

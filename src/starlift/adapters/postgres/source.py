@@ -135,8 +135,10 @@ class PostgresSource:
             self._run(setting)
 
     def _hand_over_key(self) -> None:
-        for name, value in self._hmac.settings.items() if self._hmac else ():
-            self._run("SELECT set_config(:name, :value, true)", name=name, value=value)
+        """To the transaction alone, and in a form that a log of statements and parameters may have."""
+        if self._hmac is not None:
+            mask = bytes.fromhex(self._run(sql.MASK)[0][0])
+            self._run(sql.PADS, masked=self._hmac.under(mask).hex())
 
     @contextmanager
     def reading(self, table: str) -> Iterator[pg8000.native.Connection]:

@@ -110,6 +110,23 @@ FLUSHED = "SELECT pg_current_wal_flush_lsn() >= CAST(:position AS pg_lsn)"
 # needs no privilege, in a read-only transaction too. Records that no commit follows may wait for long.
 NUDGE = "SELECT pg_current_xact_id()"
 
+# A server may log statements and their parameters, never its answers. So the mask is made there and told in
+# an answer, and what is sent under it tells a log nothing.
+MASK = """
+    SELECT set_config('starlift.mask', string_agg(encode(sha256(
+        uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), ''), true)
+    FROM generate_series(1, 2)"""
+
+PADS = """
+    SELECT count(set_config('starlift.' || pad, value, true))
+    FROM (SELECT pad, string_agg(lpad(to_hex(get_byte(masked, i) # get_byte(mask, i) # byte), 2, '0'), ''
+                                 ORDER BY i) AS value
+          FROM (VALUES ('ipad', 54), ('opad', 92)) AS constant (pad, byte),
+               (SELECT decode(:masked, 'hex'), decode(current_setting('starlift.mask'), 'hex'))
+               AS sent (masked, mask),
+               generate_series(0, 63) AS i
+          GROUP BY pad) AS pads"""
+
 SETTINGS = (
     "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL DateStyle = 'ISO, YMD'",
