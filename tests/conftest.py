@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase
+    from tests.s3_door import S3Door
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +58,21 @@ def totesys_extract(postgres: PostgresForTests) -> Iterator[SourceDatabase]:
         pytest.skip("STARLIFT_TOTESYS_EXTRACT is not set: the real extract is needed")
     with postgres.source("totesys_extract", fill) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Door]:
+    """moto's S3 (and the rest of its AWS) over HTTP, behind a door that can misbehave, for the session."""
+    import logging
+
+    from moto.server import ThreadedMotoServer
+
+    from tests.s3_door import S3Door
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    moto.start()
+    door = S3Door(moto.get_host_and_port())
+    yield door
+    door.close()
+    moto.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import pg8000.native
 import pytest
-from moto.server import ThreadedMotoServer
 
 from starlift.entrypoints.cli import main
 from starlift.totesys.generator import generate
 from starlift.totesys.loading import load
 from tests.cli.project import Project, Said, new_project
 from tests.postgres import PostgresForTests
+from tests.s3_door import S3Door
 
 NewProject = Callable[[], Project]
 Here = Callable[..., Said]
@@ -98,21 +97,8 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run
 
 
-@pytest.fixture(scope="session")
-def aws() -> Iterator[dict[str, str]]:
+@pytest.fixture
+def aws(s3_server: S3Door) -> dict[str, str]:
     """An S3 and a Secrets Manager over HTTP: the environment that leads to them."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "eu-west-2",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "2",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    }
-    server.stop()
+    s3_server.plan([])
+    return s3_server.environment

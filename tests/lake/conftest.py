@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from starlift.adapters.folder import FolderLake
 from starlift.adapters.memory import MemoryLake
 from starlift.adapters.s3 import S3Lake, connect
 from starlift.ports import Lake
-from tests.lake.s3_door import S3Door
+from tests.s3_door import S3Door
 
 OpenLake = Callable[[], Lake]
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Door]:
-    """moto behind a door, for the session."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    moto.start()
-    door = S3Door(moto.get_host_and_port())
-    yield door
-    door.close()
-    moto.stop()
 
 
 def _lead_to(door: S3Door, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, "/dev/null")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", door.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    for name, value in door.environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +45,9 @@ def s3_door(s3_server: S3Door, monkeypatch: pytest.MonkeyPatch) -> S3Door:
 def bucket(s3_door: S3Door, s3_client: Any) -> str:
     """The name of a new bucket."""
     name = f"lake-{uuid4().hex}"
-    s3_client.create_bucket(Bucket=name)
+    s3_client.create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3_client.meta.region_name}
+    )
     s3_door.plan([])
     return name
 

@@ -13,7 +13,7 @@ from starlift.adapters.folder import FolderLake
 from starlift.adapters.lakes import open_lake
 from starlift.adapters.s3 import S3Lake
 from starlift.errors import ConfigurationError, UnavailableError
-from tests.lake.s3_door import S3Door
+from tests.s3_door import S3Door
 
 
 def test_a_file_address_opens_a_folder(folder: Path) -> None:

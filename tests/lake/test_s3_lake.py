@@ -15,7 +15,7 @@ import pytest
 from starlift.adapters.s3 import S3Lake, connect
 from starlift.errors import ConfigurationError, UnavailableError
 from starlift.stages import log
-from tests.lake.s3_door import Fault, Refusal, S3Door
+from tests.s3_door import Fault, Refusal, S3Door
 
 BUSY = Refusal(409, "ConditionalRequestConflict")
 
