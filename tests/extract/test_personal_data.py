@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event, Thread
@@ -12,9 +13,11 @@ from threading import Event, Thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pg8000.exceptions import DatabaseError
 
+from starlift.adapters.postgres.withholding import withheld
 from starlift.core.hmac_key import BLOCK, HmacKey
-from starlift.errors import ConfigurationError
+from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError
 from starlift.stages import log
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
@@ -124,3 +127,74 @@ def test_equal_values_stay_equal_so_that_hashed_columns_still_join(hashing: Extr
     assert hashlib.sha256(b"same").hexdigest() not in hashing.names().values(), (
         "an unkeyed hash can be guessed"
     )
+
+
+QUOTING = {
+    "a cast": "name::int",
+    "a cast that the planner may take for a name's": "name::regclass::text",
+    "a setting of that name": "current_setting(name)",
+    "a date out of range": "to_date(name || '99', 'MM')",
+    "RAISE": "shout(name, 'P0001')",
+    "RAISE as if a privilege were missing": "shout(name, '42501')",
+    "RAISE as if time were out": "shout(name, '57014')",
+    "RAISE as if a table were missing": "shout(name, '42P01')",
+}
+"""What a view does with a value that PostgreSQL's message then quotes."""
+
+
+@pytest.fixture
+def loud(extractor_of: MakeExtractor, shop: Shop) -> Extractor:
+    """An extractor of a view that is to stumble over a name, which is not taken."""
+    shop.run(
+        "CREATE FUNCTION shout(text, state text) RETURNS text LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE EXCEPTION 'cannot do %', $1 USING ERRCODE = state; END$$"
+    )
+    shop.run("UPDATE item SET name = :text WHERE id = 2", text=CANARY)
+    return extractor_of("auto", name="loud", columns=("id", "age"), drop=("name",))
+
+
+@pytest.mark.parametrize("expression", QUOTING.values(), ids=QUOTING)
+def test_what_the_source_says_of_a_row_is_not_repeated(loud: Extractor, shop: Shop, expression: str) -> None:
+    shop.run(f"CREATE VIEW loud AS SELECT id, name, {expression} AS age, changed FROM item WHERE id = 2")
+    shop.run("GRANT SELECT ON loud TO starlift_source")
+    with pytest.raises(StarliftError) as raised:
+        loud.poll()
+    assert type(raised.value) is not StarliftError, "foreseen"
+    assert "SQLSTATE" in raised.value.message or type(raised.value) is DriftError
+    assert raised.value.hint
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+    assert CANARY not in raised.value.message + raised.value.hint
+    assert list(loud.lake.keys("")) == []
+
+
+def test_a_row_that_stops_the_source_is_for_a_person_to_look_at(loud: Extractor, shop: Shop) -> None:
+    shop.run("CREATE VIEW loud AS SELECT id, name, name::int AS age, changed FROM item WHERE id = 2")
+    shop.run("GRANT SELECT ON loud TO starlift_source")
+    with pytest.raises(HeldError, match=r"a row of table loud: SQLSTATE 22P02") as raised:
+        loud.poll()
+    database = shop.database.name
+    assert raised.value.hint.endswith(f'psql -d {database} -c \'SELECT * FROM "public"."loud"\'')
+
+
+@pytest.mark.parametrize(
+    ("fields", "repeated"),
+    [
+        ({"C": "53100", "M": "disk full"}, True),
+        ({"C": "57014", "M": "timeout"}, True),
+        ({"C": "42703", "M": "no column", "P": "8"}, True),
+        ({"C": "57014", "M": "timeout", "W": "PL/pgSQL function f() line 1"}, False),
+        ({"C": "42704", "M": "no setting"}, False),
+        ({"C": "22012", "M": "division by zero"}, False),
+        ({"C": "23514", "M": "a check"}, False),
+        ({"C": "XX000", "M": "odd", "P": "8"}, False),
+        ({}, False),
+    ],
+)
+def test_a_message_is_repeated_only_where_no_row_can_be_in_it(fields: dict[str, str], repeated: bool) -> None:
+    with pytest.raises(DatabaseError) as raised, withheld():
+        raise DatabaseError({**fields, "D": "a row"})
+    (kept,) = raised.value.args
+    assert kept["C"] == fields.get("C", "")
+    assert (kept["M"] == fields.get("M")) is repeated
+    assert set(kept) == {"C", "M"}
+    assert "a row" not in "".join(traceback.format_exception(raised.value))

@@ -62,5 +62,5 @@ def test_bytes_that_are_no_text_are_refused_and_never_guessed(postgres: Postgres
         assert landed(url) == [{"id": 1, "größe": "ö"}]
         with connected(url) as owner:
             owner.run("INSERT INTO \"öl\" VALUES (2, convert_from('\\xf6', 'SQL_ASCII'))")
-        with pytest.raises(HeldError, match=r'invalid byte sequence for encoding "UTF8": 0xf6'):
+        with pytest.raises(HeldError, match=r"table öl: SQLSTATE 22021.*SQL_ASCII"):
             landed(url)

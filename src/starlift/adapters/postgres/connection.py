@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pg8000.native
 from pg8000.exceptions import DatabaseError, InterfaceError
 
-from starlift.errors import ConfigurationError, HeldError, StarliftError, UnavailableError
+from starlift.errors import ConfigurationError, StarliftError, UnavailableError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a server to accept a connection."""
@@ -200,11 +200,6 @@ def _from_server(error: DatabaseError, dsn: Dsn, role: Role) -> StarliftError:
         )
     if state == "55P03":
         return UnavailableError(f"{message} (another session holds the lock)", retry)
-    if state in ("22021", "22P05"):
-        return HeldError(
-            f"{message} (bytes need not be text where the encoding is SQL_ASCII)",
-            f"correct the value there, as text in UTF-8, then: {retry}",
-        )
     if state[:2] in ("08", "53", "57", "58") or state in ("25006", "40001", "40P01"):
         return UnavailableError(message, retry)
     return StarliftError(f"{message} (SQLSTATE {state})", "starlift run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from typing import Any
 import pg8000.native
 
 from starlift.adapters.postgres import source_sql as sql
+from starlift.adapters.postgres import withholding
 from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, translated
 from starlift.core.config import TableSpec
 from starlift.core.hmac_key import HmacKey
 from starlift.core.manifest import Column, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
-from starlift.errors import ConfigurationError, DriftError, StarliftError, UnavailableError
+from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError, UnavailableError
 from starlift.ports import Barrier, Preflight
 
 CHUNK = 1 << 18
@@ -141,17 +143,34 @@ class PostgresSource:
             self._run(sql.PADS, masked=self._hmac.under(mask).hex())
 
     @contextmanager
-    def reading(self, table: str) -> Iterator[pg8000.native.Connection]:
+    def reading(self, read: Read) -> Iterator[pg8000.native.Connection]:
         """Give the connection for one read of a table; one that changed shape since preflight drifted."""
         try:
-            with translated(self._dsn, "source"):
+            with translated(self._dsn, "source"), withholding.withheld():
                 yield self._connection
         except StarliftError as error:
-            if error.__cause__ is None or sqlstate(error.__cause__) not in ("42P01", "42703", "42704"):
-                raise
-            raise DriftError(
-                f"table {table} changed its shape while it was being read", "starlift run"
-            ) from error
+            state = sqlstate(error.__cause__) if error.__cause__ else ""
+            if state in ("42P01", "42703", "42704"):
+                raise DriftError(
+                    f"table {read.table} changed its shape while it was being read", "starlift run"
+                ) from error
+            if type(error) is StarliftError:
+                raise _stopped(read, self._dsn, state) from error
+            raise
+
+
+def _stopped(read: Read, dsn: Dsn, state: str) -> HeldError:
+    stop = f"the source {dsn} cannot print a row of table {read.table}: {withholding.said(state)}"
+    if state in ("22021", "22P05"):
+        return HeldError(
+            f"{stop} (bytes need not be text where the encoding is SQL_ASCII)",
+            "correct the value there, as text in UTF-8, then: starlift run",
+        )
+    rows = f"SELECT * {sql.origin(read)}"
+    return HeldError(
+        stop,
+        f"see there what is wrong: psql -d {shlex.quote(dsn.database)} -c {shlex.quote(rows)}",
+    )
 
 
 class PostgresSnapshot:
@@ -167,7 +186,7 @@ class PostgresSnapshot:
         parts = {("now", kind): sql.only(read, kind) for kind in sorted(read.passes - {"whole"})}
         parts |= {("following", kind): part for kind, part in following.items()}
         statement = sql.measure(read, tuple(parts.values()))
-        with self._source.reading(read.table) as connection:
+        with self._source.reading(read) as connection:
             for number, part in enumerate(parts.values()):
                 _set(connection, part, number)
             count, *digests = connection.run(statement)[0]
@@ -178,7 +197,7 @@ class PostgresSnapshot:
 
     def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
         gathered = _Gathered(sink)
-        with self._source.reading(read.table) as connection:
+        with self._source.reading(read) as connection:
             _set(connection, read, 0)
             connection.run(sql.copy(read), stream=gathered)
         gathered.flush()

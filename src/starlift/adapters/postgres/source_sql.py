@@ -187,9 +187,14 @@ def predicate(read: Read, number: int) -> str:
     return "(" + " OR ".join(conditions) + ")" if conditions else "true"
 
 
-def _from(read: Read) -> str:
+def origin(read: Read) -> str:
+    """Return the clause that names where the rows of a read are."""
     schema, relation = read.address
-    return f"FROM {identifier(schema)}.{identifier(relation or read.table)} AS t"
+    return f"FROM {identifier(schema)}.{identifier(relation or read.table)}"
+
+
+def _from(read: Read) -> str:
+    return f"{origin(read)} AS t"
 
 
 _HMAC = (
