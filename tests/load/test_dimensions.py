@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from starlift.core.identity import key_text
 from starlift.ports import StarCounts
 from tests.load.batches import currency, design, entries, sale, staff
 from tests.load.conftest import Star, model, own_sql
@@ -98,6 +100,9 @@ def company(star: Star, tmp_path: Path) -> Star:
         CREATE TABLE dim_person (person_id integer PRIMARY KEY, team_id integer REFERENCES dim_team,
                                  boss_id integer REFERENCES dim_person);
         CREATE TABLE dim_flag (flag_id integer PRIMARY KEY);
+        CREATE TABLE dim_rate (rate numeric PRIMARY KEY);
+        CREATE TABLE dim_price (price_id bytea PRIMARY KEY, rate numeric REFERENCES dim_rate,
+                                instead bytea REFERENCES dim_price);
     """.replace("PRIMARY KEY (country, city))", "PRIMARY KEY (country, city), UNIQUE (city, country))")
     star.sql = own_sql(tmp_path, ddl)
     star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
@@ -110,6 +115,8 @@ COMPANY = (
     model("dim_team", "dimension", "team_id", "team"),
     model("dim_person", "dimension", "person_id", "person"),
     model("dim_flag", "dimension", "flag_id", "flag"),
+    model("dim_rate", "dimension", "rate", "rate"),
+    model("dim_price", "dimension", "price_id", "price"),
 )
 REFS = tuple(found.ref for found in COMPANY)
 
@@ -141,3 +148,35 @@ def test_a_dimension_of_nothing_but_its_key_is_loaded_once(company: Star) -> Non
     flags = pa.table({"flag_id": pa.array([1], pa.int32()), "_key": ["(1)"]})
     assert company.load({"dim_flag": flags}, models=REFS).star["dim_flag"] == StarCounts(inserted=1)
     assert company.load({"dim_flag": flags}, models=REFS).star["dim_flag"] == StarCounts(unchanged=1)
+
+
+def rates(*texts: str) -> pa.Table:
+    """Rows of dim_rate."""
+    return pa.table({"rate": list(texts), "_key": [f"({text})" for text in texts]})
+
+
+def prices(*rows: tuple[str, str | None, str | None]) -> pa.Table:
+    """Rows of dim_price: key, rate, another price instead."""
+    names = ("price_id", "rate", "instead", "_key")
+    columns = zip(*((*row, key_text([row[0]])) for row in rows), strict=True)
+    return pa.table(
+        {name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)}
+    )
+
+
+def test_a_key_written_otherwise_stays_what_others_refer_to(company: Star) -> None:
+    """1.0 and 1.00 are one number: to the unique key, and to the foreign keys."""
+    company.load({"dim_rate": rates("1.0"), "dim_price": prices(("\\x01", "1.0", None))}, models=REFS)
+    loaded = company.load({"dim_rate": rates("1.00")}, models=REFS)
+    assert loaded.star["dim_rate"] == StarCounts(updated=1)
+    assert company.rows("SELECT rate::text FROM mine.dim_rate") == [["1.00"]]
+
+
+def test_a_member_whose_key_no_index_holds_is_inferred_under_its_key_text(company: Star) -> None:
+    missing = "\\x" + hashlib.shake_256().hexdigest(2600)
+    loaded = company.load({"dim_price": prices(("\\x01", None, missing))}, models=REFS)
+    assert loaded.inferred == 1
+    inferred = "SELECT key FROM mine_starlift.ledger WHERE state = 'inferred'"
+    assert company.value(inferred) == key_text([missing])
+    company.load({"dim_price": prices((missing, None, None))}, models=REFS)
+    assert company.rows(inferred) == []

@@ -30,6 +30,8 @@ _OURS = {KEY, HASH, STALE}
 _SHOWN = 5
 """Keys that a message names."""
 
+_BITS = {pa.float32(): pa.int32(), pa.float64(): pa.int64()}
+
 
 @dataclass(frozen=True)
 class Emission:
@@ -147,9 +149,20 @@ def _keyed(model: Model, star: pa.Table, rows: pa.Table, key: Sequence[str]) -> 
     position, or the model broke the law."""
     check_key(model, star.schema, rows.schema, key)
     made, expected = star.select(list(model.key)), rows.select(list(key)).rename_columns(list(model.key))
-    if not made.equals(expected):
+    if not _bits(made).equals(_bits(expected)):
         raise _broken(model, made, expected)
     return star.append_column(KEY, rows[KEY])
+
+
+def _bits(keys: pa.Table) -> pa.Table:
+    """Return floats as their bits: NaN equals no NaN, and 0 equals -0, which is another key text."""
+    columns = [
+        pa.chunked_array([chunk.view(_BITS[column.type]) for chunk in column.chunks], _BITS[column.type])
+        if column.type in _BITS
+        else column
+        for column in keys.columns
+    ]
+    return pa.Table.from_arrays(columns, names=keys.column_names)
 
 
 def check_key(model: Model, star: pa.Schema, driving: pa.Schema, key: Sequence[str]) -> None:

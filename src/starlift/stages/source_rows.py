@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
+from starlift.core.identity import LONGEST_KEY, shortened
 from starlift.core.manifest import Column, File, Manifest
 from starlift.core.typing import schema_of, type_rows
 from starlift.errors import ConfigurationError, HeldError
@@ -96,7 +97,15 @@ def key_texts(columns: Sequence[Any]) -> Any:
     parts: list[Any] = ["("]
     for column in columns:
         parts += [_quoted(column), ","]
-    return pc.binary_join_element_wise(*parts[:-1], ")", "")
+    return _shortened(pc.binary_join_element_wise(*parts[:-1], ")", ""))
+
+
+def _shortened(keys: Any) -> Any:
+    long = pc.fill_null(pc.greater(pc.binary_length(keys), LONGEST_KEY), fill_value=False)
+    if not pc.any(long).as_py():
+        return keys
+    short = [shortened(key) for key in keys.filter(long).to_pylist()]
+    return pc.replace_with_mask(keys, long.combine_chunks(), pa.array(short, pa.string()))
 
 
 def _lines_schema(columns: Sequence[Column]) -> pa.Schema:

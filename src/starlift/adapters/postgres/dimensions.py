@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.key_text import key_text
 from starlift.adapters.postgres.staging import Staged
 from starlift.adapters.postgres.star_catalogue import Reference, StarTable
 from starlift.core.manifest import ModelRef
@@ -40,12 +41,10 @@ def merge_dimension(connection: pg8000.native.Connection, rows: Staged) -> StarC
 
 
 def _update(connection: pg8000.native.Connection, rows: Staged, same_key: str) -> int:
-    attributes = [identifier(name) for name in rows.columns if name not in rows.model.key]
-    if not attributes:
-        return 0
-    changes = ", ".join(f"{name} = s.{name}" for name in attributes)
+    # the key too: 1.0 and 1.00 are one number, 'a' and 'A' one citext, and the ledger has the newer text
+    changes = ", ".join(f"{name} = s.{name}" for name in map(identifier, rows.columns))
     # *<> compares images: it knows every type, also those without an equality, and NULL equals NULL.
-    old, new = (", ".join(f"{side}.{name}" for name in attributes) for side in "ds")
+    old, new = (", ".join(f"{side}.{identifier(name)}" for name in rows.columns) for side in "ds")
     connection.run(
         f"UPDATE {rows.star} d SET {changes} FROM {rows.stage} s "  # noqa: S608 identifiers only
         f"WHERE {same_key} AND CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
@@ -58,7 +57,7 @@ WITH added AS (
     INSERT INTO {parent} ({columns})
     SELECT {values} FROM (SELECT DISTINCT {child} FROM {stage} s WHERE {wanted}) AS missing
     WHERE NOT EXISTS (SELECT FROM {parent} p WHERE {same_key}) {not_coming} ORDER BY {child}
-    RETURNING CAST(ROW({printed}) AS text) AS key
+    RETURNING {printed} AS key
 ), noted AS (
     INSERT INTO ledger (source_table, key, bucket, state, seq)
     SELECT :driving, key, bucket(key), 'inferred', :seq FROM added
@@ -95,7 +94,7 @@ def infer_members(
         wanted=" AND ".join(f"s.{name} IS NOT NULL" for name in child),
         same_key=_equal(key, child),
         not_coming=not_coming,
-        printed=", ".join(f"CAST({identifier(name)} AS text)" for name in parent.model.key),
+        printed=key_text(map(identifier, parent.model.key)),
     )
     return int(connection.run(statement, driving=parent.model.driving, seq=seq)[0][0])
 

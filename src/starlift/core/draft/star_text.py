@@ -101,9 +101,11 @@ def _law(table: StarTable) -> str:
     else:
         key = ", ".join(f"CAST({quoted(name)} AS text)" for name in table.key)
         found = f"SELECT FROM {table.name} WHERE CAST(ROW({key}) AS text) = ledger.key"
+    # of a key that no index holds the ledger has the beginning and a digest
+    known = "" if table.kind == "fact" else " AND right(key, 1) = ')'"
     return (
         f"-- Every row of {table.driving} that a batch brings is in {table.name}, or held back.\n"
         "SELECT source_table, key FROM ledger\n"
         f"WHERE seq = current_setting('starlift.seq')::bigint AND source_table = '{table.driving}'\n"
-        f"  AND state = 'live' AND NOT EXISTS (\n    {found})\n"
+        f"  AND state = 'live'{known} AND NOT EXISTS (\n    {found})\n"
     )
