@@ -6,27 +6,20 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from starlift.core import continuity, polling
-from starlift.core.config import PipelineConfig, TableSpec
+from starlift.core import continuity
+from starlift.core.config import PipelineConfig
 from starlift.core.manifest import Column, Counts, File, Kind, Manifest, Mode, TableState, sha256
-from starlift.core.polling import Measure, Reached, Read
-from starlift.core.source_check import (
-    SourceTable,
-    check_table,
-    choose_mode,
-    fingerprint,
-    shape_of,
-    unnamed_columns,
-)
+from starlift.core.source_check import fingerprint, unnamed_columns
 from starlift.core.units import instant
 from starlift.errors import ConfigurationError
 from starlift.ports import Barrier, Lake, Preflight, Source, SourceSnapshot
 from starlift.stages import log
 from starlift.stages.parts import write_parts
+from starlift.stages.polling import TablePoll, measure, plan
 
 
 @dataclass(frozen=True)
@@ -53,24 +46,6 @@ class Extracted:
     unnamed: dict[str, tuple[str, ...]]
 
 
-@dataclass
-class _Poll:
-    """One table on its way through a poll."""
-
-    spec: TableSpec
-    found: SourceTable
-    columns: tuple[Column, ...]
-    state: TableState | None
-    mode: Mode
-    read: Read
-    reached: Reached = field(default_factory=lambda: Reached("", "", None))
-    measure: Measure = field(default_factory=lambda: Measure({}, {}, None))
-
-    @property
-    def changed(self) -> bool:
-        return not polling.unchanged(self.read, self.state, self.measure)
-
-
 Approve = Callable[[Mapping[str, tuple[Column, ...]], Mapping[str, tuple[str, ...]]], None]
 """Asked of schemas and keys by table before a batch is the first to have them; raises to refuse them."""
 
@@ -88,14 +63,14 @@ def extract(
     previous = Manifest.decode(stored) if stored else None
     preflight = source.preflight(list(config.tables.values()))
     _check_source(config, previous, preflight)
-    polls = _plan(config, previous, preflight)
+    polls = plan(config, previous, preflight)
     schema = {poll.spec.name: poll.columns for poll in polls}
     keys = {poll.spec.name: poll.spec.key for poll in polls}
     if previous is None or (previous.schema, previous.keys) != (schema, keys):
         approve(schema, keys)
     barrier = source.barrier()
     with source.snapshot() as snapshot:
-        _measure(polls, snapshot, barrier, preflight, config)
+        measure(polls, snapshot, barrier, preflight, config.limits)
         kind = _kind(polls, previous, barrier.clock, config)
         if kind is None and previous is not None:
             return _result(polls, head, None, previous.complete_to, {})
@@ -113,7 +88,7 @@ def extract(
         complete_to=None,
         identity=preflight.identity,
         snapshot=text,
-        tables={poll.spec.name: _next_state(poll) for poll in polls},
+        tables={poll.spec.name: poll.next_state() for poll in polls},
         schema=schema,
         fingerprints={poll.spec.name: fingerprint(poll.columns) for poll in polls},
         keys=keys,
@@ -139,53 +114,9 @@ def _check_source(config: PipelineConfig, previous: Manifest | None, preflight: 
     continuity.check(previous.identity, previous.clock, preflight.identity, preflight.clock)
 
 
-def _plan(config: PipelineConfig, previous: Manifest | None, preflight: Preflight) -> list[_Poll]:
-    polls = []
-    for name, spec in config.tables.items():
-        state = previous.tables.get(name) if previous else None
-        known = previous.schema.get(name) if previous else None
-        found = preflight.tables.get(name)
-        columns = check_table(spec, found, known, preflight.hmac_key)
-        assert found is not None  # noqa: S101 - check_table raises where it is missing
-        polling.check_relations(name, state, found.relations)
-        mode = choose_mode(spec, found, preflight.sees_all, config.limits)
-        start = state if previous and _same(previous, spec, columns, found) else None
-        polls.append(_Poll(spec, found, columns, state, mode, polling.plan(spec, start, found, mode)))
-    return polls
-
-
-def _same(previous: Manifest, spec: TableSpec, columns: tuple[Column, ...], found: SourceTable) -> bool:
-    """Whether the rows the last batch left are still told by the same key and columns."""
-    name = spec.name
-    return (
-        name in previous.tables
-        and previous.schema[name] == columns
-        and previous.keys[name] == spec.key
-        and previous.tables[name].shape == shape_of(spec, found)
-    )
-
-
-def _measure(
-    polls: list[_Poll],
-    snapshot: SourceSnapshot,
-    barrier: Barrier,
-    preflight: Preflight,
-    config: PipelineConfig,
-) -> None:
-    """Fix each table's read and its next start, then ask the snapshot what the read would return."""
-    sound = preflight.sees_all and barrier.blind == 0 and barrier.prepared == 0
-    for poll in polls:
-        polling.check_horizon(poll.spec.name, poll.state, snapshot.xmin)
-        moved = polling.next_watermark(
-            poll.spec, poll.state, (barrier.clock, barrier.oldest), sound, config.limits
-        )
-        poll.reached = Reached(barrier.clock, snapshot.xmin, moved)
-        poll.read = polling.with_xid_pass(poll.read, poll.state, barrier.clock, config.limits.xid_every)
-        again = polling.following(poll.read, poll.mode, snapshot.xmin, moved)
-        poll.measure = snapshot.measure(poll.read, again)
-
-
-def _kind(polls: list[_Poll], previous: Manifest | None, clock: str, config: PipelineConfig) -> Kind | None:
+def _kind(
+    polls: Sequence[TablePoll], previous: Manifest | None, clock: str, config: PipelineConfig
+) -> Kind | None:
     """Return the kind of batch to write, None for no batch at all."""
     if previous is None:
         return "bootstrap"
@@ -196,7 +127,7 @@ def _kind(polls: list[_Poll], previous: Manifest | None, clock: str, config: Pip
 
 
 def _ship(
-    polls: list[_Poll], snapshot: SourceSnapshot, lake: Lake, seq: int, run: Run
+    polls: Sequence[TablePoll], snapshot: SourceSnapshot, lake: Lake, seq: int, run: Run
 ) -> tuple[tuple[File, ...], dict[str, Counts]]:
     files: list[File] = []
     counts: dict[str, Counts] = {}
@@ -207,12 +138,6 @@ def _ship(
         files.extend(parts)
         counts[name] = Counts(read=rows, shipped=rows, rejected=0)
     return tuple(files), counts
-
-
-def _next_state(poll: _Poll) -> TableState:
-    state = polling.advance(poll.read, poll.state, poll.reached, poll.measure)
-    shape = shape_of(poll.spec, poll.found)
-    return replace(state, mode=poll.mode, relations=poll.found.relations, shape=shape)
 
 
 def _complete_to(tables: dict[str, TableState]) -> str | None:
@@ -226,7 +151,11 @@ def _holder(barrier: Barrier) -> dict[str, Any] | None:
 
 
 def _result(
-    polls: list[_Poll], seq: int, kind: Kind | None, complete_to: str | None, counts: dict[str, Counts]
+    polls: Sequence[TablePoll],
+    seq: int,
+    kind: Kind | None,
+    complete_to: str | None,
+    counts: dict[str, Counts],
 ) -> Extracted:
     unnamed = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
     return Extracted(
