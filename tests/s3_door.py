@@ -92,6 +92,7 @@ class S3Door(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.backend = backend
         self.requests: list[str] = []
+        self.met: list[Fault] = []
         self.one_at_a_time = threading.Lock()
         self.let_go = threading.Event()
         self.plan([])
@@ -123,11 +124,13 @@ class S3Door(ThreadingHTTPServer):
         self.rule(lambda _: next(coming, None))
 
     def rule(self, fault: Callable[[Request], Fault | None]) -> None:
-        """Let every request from here on meet the fault that a rule gives it; forget those seen so far."""
+        """Let every request from here on meet the fault that a rule gives it; forget those seen so far, and
+        the faults they met."""
         self.let_go.set()
         self.let_go = threading.Event()
         self.fault = fault
         self.requests = []
+        self.met = []
 
     def close(self) -> None:
         """Stop serving."""
@@ -149,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             request = Request(self.command, self.path, self._region())
             self.server.requests.append(str(request))
             fault = self.server.fault(request)
+            self.server.met += [fault] if fault else []
             if fault != "hang":
                 self._serve_alone(sent, fault)
                 return

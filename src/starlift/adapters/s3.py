@@ -19,24 +19,28 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
 )
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from starlift.adapters.addresses import EITHER, S3Address, parse
 from starlift.adapters.keys import checked, checked_prefix
-from starlift.adapters.s3_errors import code, explained
+from starlift.adapters.s3_errors import BROKEN_UPLOADS, code, explained, status
+from starlift.adapters.s3_parts import PART_BYTES, upload_in_parts
 from starlift.errors import ConfigurationError, UnavailableError
 
 _T = TypeVar("_T")
-_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between tries
-_BROKEN_OFF = (HTTPClientError, IncompleteReadError, FlexibleChecksumError, HTTPError)
+_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between tries, each of which may be several of botocore's
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 30  # seconds without a sign of life
+_READING_FAILED = (HTTPClientError, IncompleteReadError, FlexibleChecksumError, HTTPError)
 
 
 def connect() -> Any:
     """Return an S3 client as the usual AWS_* variables and files describe it, AWS_ENDPOINT_URL and
-    AWS_MAX_ATTEMPTS included. Asks nothing of S3. Raises ConfigurationError where they make no sense."""
+    AWS_MAX_ATTEMPTS (3 where it is not set) included. Asks nothing of S3. Raises ConfigurationError where
+    they make no sense."""
     config = Config(
-        connect_timeout=5,
-        read_timeout=30,
+        connect_timeout=_CONNECT_TIMEOUT,
+        read_timeout=_READ_TIMEOUT,
         tcp_keepalive=True,
         retries={"mode": "standard"},
     )
@@ -60,9 +64,15 @@ def _descriptions() -> Any:
 
 class S3Lake:
     """Keeps the promises of `starlift.ports.Lake` with S3's own: strong consistency, durability before
-    the answer, and a PUT that fails where the key is taken. Objects carry SHA-256 checksums.
+    the answer, and a write that fails where the key is taken.
 
-    Raises UnavailableError, which names the bucket, and no error of botocore.
+    Every object carries a checksum that S3 compares when it is written and botocore when it is read. One of
+    more than `PART_BYTES` is uploaded in parts. Objects are handed over whole, because the stages bound
+    them: 8 MiB of lines, 250,000 rows of Parquet.
+
+    What may pass is tried again: by botocore a request that got no answer, a 5xx or "slow down"; here what
+    botocore leaves (a body that breaks off or arrives altered, a conflict of two writers). Then, and for
+    all else, UnavailableError names the bucket. No error of botocore leaves this class.
     """
 
     def __init__(self, root: str, client: Any, variable: str = EITHER) -> None:
@@ -90,7 +100,7 @@ class S3Lake:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Store an object under a free key (True); leave a taken one as it is (False).
 
-        False also where this call stored it, the answer was lost and botocore tried once more."""
+        False also where this call stored it, the answer was lost and a second try found it taken."""
         name = checked(self._prefix + key)
         with self._explained(f"write {key}"):
             return _persist(lambda: self._create(name, data))
@@ -99,7 +109,7 @@ class S3Lake:
         """Store or replace an object."""
         name = checked(self._prefix + key)
         with self._explained(f"write {key}"):
-            self._upload(name, data)
+            _persist(lambda: self._upload(name, data))
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix`, in ascending order."""
@@ -107,6 +117,8 @@ class S3Lake:
         pages = self._client.get_paginator("list_objects_v2")
         with self._explained(f"list {prefix or 'everything'}"):
             for page in pages.paginate(Bucket=self._bucket, Prefix=start):
+                if "IsTruncated" not in page:  # or any well-formed page of the web would be an empty lake
+                    raise ResponseParserError("a listing without IsTruncated")
                 for entry in page.get("Contents", ()):
                     yield entry["Key"].removeprefix(self._prefix)
 
@@ -121,19 +133,19 @@ class S3Lake:
             # A body used as a context manager itself gives the raw stream, which checks nothing.
             with closing(answer["Body"]) as body:
                 data: bytes = body.read()
-        except _BROKEN_OFF as error:  # botocore repeats a request, but not the reading of its answer
-            raise _TryAgain(error) from error
+        except _READING_FAILED as error:
+            raise _BrokeOff(error) from error
         return data
 
     def _create(self, name: str, data: bytes) -> bool:
         try:
-            self._upload(name, data, IfNoneMatch="*")
+            if len(data) > PART_BYTES:
+                upload_in_parts(self._client, self._bucket, name, data)
+            else:
+                self._upload(name, data, IfNoneMatch="*")
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status == HTTPStatus.PRECONDITION_FAILED:
+            if status(error) == HTTPStatus.PRECONDITION_FAILED:
                 return False
-            if status == HTTPStatus.CONFLICT:  # another conditional PUT of this key is under way
-                raise _TryAgain(error) from error
             raise
         return True
 
@@ -146,9 +158,9 @@ class S3Lake:
     def _explained(self, action: str) -> Iterator[None]:
         try:
             yield
-        except _TryAgain as again:
-            raise self._unavailable(action, again.error) from again.error
-        except (BotoCoreError, ClientError, HTTPError, OSError) as error:
+        except _BrokeOff as broken:
+            raise self._unavailable(action, broken.error) from broken.error
+        except (BotoCoreError, ClientError, ResponseParserError, RecursionError, HTTPError, OSError) as error:
             raise self._unavailable(action, error) from error
 
     def _unavailable(self, action: str, error: Exception) -> UnavailableError:
@@ -156,8 +168,8 @@ class S3Lake:
         return explained(f"{action} in {self._root}", self._bucket, endpoint, self._variable, error)
 
 
-class _TryAgain(Exception):
-    """A failure that a moment's pause may cure and that botocore does not repeat by itself."""
+class _BrokeOff(Exception):
+    """The reading of an answer failed, which botocore does not repeat as it does a request."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -168,6 +180,17 @@ def _persist(attempt: Callable[[], _T]) -> _T:
     for pause in _PAUSES:
         try:
             return attempt()
-        except _TryAgain:
+        except _BrokeOff:
+            time.sleep(pause)
+        except ClientError as error:
+            if not _may_pass(error):
+                raise
             time.sleep(pause)
     return attempt()
+
+
+def _may_pass(error: ClientError) -> bool:
+    """Whether a refusal that is final for botocore is worth another try: another conditional PUT of the key
+    is under way, the bytes were altered on their way, or an upload's parts are gone, most likely because
+    they were put together and that answer was lost."""
+    return status(error) == HTTPStatus.CONFLICT or code(error) in {*BROKEN_UPLOADS, "NoSuchUpload"}
