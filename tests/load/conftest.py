@@ -18,7 +18,7 @@ from starlift.core.config import Limits, PipelineConfig
 from starlift.core.models import Model, parse_model
 from starlift.ports import Loaded
 from tests.load.batches import History
-from tests.postgres import SQL, PostgresForTests, WarehouseDatabase, connected, script
+from tests.postgres import SQL, PostgresForTests, WarehouseDatabase, connected, end_sessions, script
 
 CONFIG = PipelineConfig(
     "totesys", "public", "public", tables={}, limits=Limits(lock_wait=timedelta(seconds=5))
@@ -100,10 +100,7 @@ def one_warehouse(postgres: PostgresForTests) -> Iterator[WarehouseDatabase]:
 def emptied(database: WarehouseDatabase) -> WarehouseDatabase:
     """Take everything out of a warehouse but roles and privileges."""
     with connected(database.admin) as admin:
-        admin.run(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
+        end_sessions(admin)
         for role in ("starlift_analyst", "starlift_warehouse"):
             admin.run(f"DROP OWNED BY {role} CASCADE")
         for role in ("warehouse", "analyst"):

@@ -14,7 +14,7 @@ from starlift.errors import ConfigurationError, HeldError, LostRace, Unavailable
 from starlift.ports import Batch, Loaded
 from tests.load.batches import History, design, sale, staff, table
 from tests.load.conftest import Star
-from tests.postgres import WarehouseDatabase, connected
+from tests.postgres import WarehouseDatabase, connected, end_sessions
 
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('starlift writes starlift', 0))"
 APPLY = """
@@ -143,10 +143,7 @@ def test_a_load_killed_in_the_middle_of_a_copy_leaves_nothing(star: Star) -> Non
         yield rows.slice(0, 50)
         half_way.set()
         with connected(star.database.admin) as admin:
-            admin.run(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                "WHERE application_name = 'starlift load' AND datname = current_database()"
-            )
+            end_sessions(admin, "starlift load")
         yield rows.slice(50)
 
     batch = star.history.batch({"dim_design": rows})

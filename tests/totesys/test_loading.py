@@ -22,7 +22,11 @@ def test_a_generated_totesys_satisfies_every_foreign_key_of_the_real_schema(
     with connected(totesys_small.reader) as reader:
         for table in TABLES:
             assert reader.run(f"SELECT count(*) FROM {table}") == [[len(rows[table])]]
-        invalid = reader.run("SELECT conname FROM pg_constraint WHERE NOT convalidated OR NOT conenforced")
+        invalid = reader.run(
+            "SELECT conname FROM pg_constraint AS c "
+            # as JSON, because only PostgreSQL 18 has the column
+            "WHERE NOT convalidated OR to_jsonb(c)->>'conenforced' = 'false'"
+        )
     assert invalid == []
     assert 250 < len(rows["payment"]) < 350
 

