@@ -57,6 +57,11 @@ BEGIN
                 RAISE WARNING 'new tables of % will not be readable until it runs: %', maker, command;
             END;
         END LOOP;
+        -- As before PostgreSQL 15 everyone may in public. Not revoked here: the application may need it.
+        IF has_schema_privilege('starlift_source', source_schema, 'CREATE') THEN
+            RAISE WARNING 'starlift_source may make tables in schema %', source_schema
+                USING HINT = format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', source_schema);
+        END IF;
     END LOOP;
 END
 $$;

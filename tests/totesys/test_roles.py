@@ -68,7 +68,25 @@ def test_the_reader_reads_tables_that_the_application_makes(source_db: SourceDat
             admin.run("DROP OWNED BY application_of_test; DROP ROLE application_of_test")
 
 
+def test_the_script_says_where_the_reader_may_make_tables(source_db: SourceDatabase) -> None:
+    """As everyone may in public before PostgreSQL 15; only the owner can tell who needs it."""
+    with connected(source_db.admin) as admin:
+        for grant, warnings in (
+            ("GRANT CREATE ON SCHEMA public TO", 1),
+            ("REVOKE CREATE ON SCHEMA public FROM", 0),
+        ):
+            admin.run(f"{grant} PUBLIC")
+            admin.notices.clear()
+            admin.run(script("roles/source.sql"))
+            said = [notice for notice in admin.notices if notice[b"S"] == b"WARNING"]
+            hints = [notice[b"H"] for notice in said]
+            assert hints == [b"REVOKE CREATE ON SCHEMA public FROM PUBLIC"] * warnings
+
+
 def test_the_reader_cannot_write_even_when_it_tries(totesys_small: SourceDatabase) -> None:
+    with connected(totesys_small.admin) as admin:
+        # as the script advises where PostgreSQL is older than 15
+        admin.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     with connected(totesys_small.reader) as reader:
         assert reader.run("SHOW default_transaction_read_only") == [["on"]]
         reader.run("SET default_transaction_read_only = off")
