@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from starlift import __version__
 from starlift.core.config import PipelineConfig
 from starlift.core.config_file import parse
+from starlift.core.hmac_key import HmacKey
 from starlift.errors import ConfigurationError
-from starlift.settings import Settings
+from starlift.settings import HMAC_KEY, Settings
 
 if TYPE_CHECKING:
     from starlift.adapters.duckdb_engine import DuckDBEngine
@@ -68,7 +69,28 @@ class Pipeline:
         """A connection to the source, to be used as a context manager."""
         from starlift.adapters.postgres.source import PostgresSource
 
-        return PostgresSource(self.dsn("source"), self.settings.values.get("STARLIFT_HMAC_KEY") or None)
+        return PostgresSource(self.dsn("source"), self.hmac_key)
+
+    @property
+    def hmac_key(self) -> HmacKey | None:
+        """The key under which columns are hashed, from its secret or, where none is named, from its variable.
+        None where no column is to be hashed, so that it goes nowhere, and where there is none."""
+        if not any(spec.hmac for spec in self.config.tables.values()):
+            return None
+        secret = self.settings.secret("hmac")
+        if secret is not None:
+            from starlift.adapters.secrets import fetch_hmac_key
+
+            return fetch_hmac_key(secret)
+        key = self.settings.values.get(HMAC_KEY, "").strip()
+        try:
+            return HmacKey(key) if key else None
+        except ValueError as error:
+            fault = ConfigurationError(
+                f"{HMAC_KEY} is no key to hash with: {error}",
+                "set it to the output of `openssl rand -hex 32`, keep it, then: starlift run",
+            )
+            raise self.settings.located(HMAC_KEY, fault) from None
 
     @property
     def warehouse(self) -> PostgresWarehouse:

@@ -24,6 +24,9 @@ VARIABLES = {
 }
 """The variables a whole pipeline needs, each with an example of its value."""
 
+HMAC_KEY = "STARLIFT_HMAC_KEY"
+"""The variable of the key under which columns are hashed; a pipeline that hashes none needs none."""
+
 ENVIRONMENT = "the environment"
 
 DEFAULT_CONFIG = "sql/pipeline.toml"
@@ -73,7 +76,8 @@ class Settings:
         return ConfigurationError(state, f"write {assignment} to .env, then: starlift run")
 
     def secret(self, role: str) -> str | None:
-        """Return the Secrets Manager name or ARN for a role's database, None where a URL is used."""
+        """Return the Secrets Manager name or ARN for a role's database, or for the key (`hmac`); None where
+        the value itself is set."""
         return self.values.get(f"STARLIFT_{role.upper()}_SECRET", "").strip() or None
 
     def located(self, name: str, error: ConfigurationError) -> ConfigurationError:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pg8000.native
 import pytest
 
@@ -102,3 +104,11 @@ def aws(s3_server: S3Door) -> dict[str, str]:
     """An S3 and a Secrets Manager over HTTP: the environment that leads to them."""
     s3_server.plan([])
     return s3_server.environment
+
+
+@pytest.fixture
+def manager(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the Secrets Manager that the environment leads to."""
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    return boto3.client("secretsmanager")

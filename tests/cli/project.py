@@ -28,7 +28,7 @@ NO_SUCH_TABLE = {"[tables.staff]": '[tables.stuff]\nkey = ["id"]\ncolumns = ["id
 """A change to pipeline.toml: it takes a table that the source has not."""
 
 COMMAND = re.compile(
-    r"(?:^ *|[:&] )(?:starlift (?:[a-z]+ )?(?:[a-z]+|--help)|unset|mkdir -p|chmod|psql|aws)\b[^:]*$"
+    r"(?:^ *|[:&] )(?:starlift (?:[a-z]+ )?(?:[a-z]+|--help)|unset|mkdir -p|chmod|psql|aws)\b(?:[^:]|file:)*$"
 )
 """How the last line of a refusal ends."""
 

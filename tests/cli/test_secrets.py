@@ -20,14 +20,6 @@ CANARY = "canary-in-the-password"
 WHOLE = {"host": "h", "port": 5433, "dbname": "shop", "username": "me", "password": CANARY}
 
 
-@pytest.fixture
-def manager(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client of the Secrets Manager that the environment leads to."""
-    for name, value in aws.items():
-        monkeypatch.setenv(name, value)
-    return boto3.client("secretsmanager")
-
-
 def secret_of(url: str) -> str:
     parts = urlsplit(url)
     fields = {

@@ -117,8 +117,8 @@ class DyingConnection:
 class DyingSource(PostgresSource):
     """A source whose transactions and copies are steps."""
 
-    def __init__(self, dsn: Dsn, schema: str, fuse: Fuse) -> None:
-        super().__init__(dsn, schema)
+    def __init__(self, dsn: Dsn, fuse: Fuse) -> None:
+        super().__init__(dsn)
         self._fuse = fuse
 
     @property
@@ -146,7 +146,7 @@ class DyingPipeline(Pipeline):
     @property
     def source(self) -> DyingSource:
         """A source with the fuse in it."""
-        return DyingSource(self.dsn("source"), self.config.source_schema, self.fuse)
+        return DyingSource(self.dsn("source"), self.fuse)
 
     @property
     def warehouse(self) -> DyingWarehouse:

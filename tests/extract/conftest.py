@@ -18,6 +18,7 @@ from starlift.adapters.memory import MemoryLake
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
+from starlift.core.hmac_key import HmacKey
 from starlift.core.manifest import Manifest
 from starlift.stages import log
 from starlift.stages.extract import Approve, Extracted, Run, extract
@@ -40,7 +41,8 @@ class Extractor:
 
     def poll(self) -> Extracted:
         """One extract, as a fresh process would make it."""
-        with PostgresSource(Dsn.parse(self.url), self.hmac_key) as source:
+        key = HmacKey(self.hmac_key) if self.hmac_key else None
+        with PostgresSource(Dsn.parse(self.url), key) as source:
             return extract(
                 source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"), self.approve
             )

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres.withholding import withheld
-from starlift.core.hmac_key import BLOCK, HmacKey
+from starlift.core.hmac_key import BLOCK, LEAST, HmacKey
 from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError
 from starlift.stages import log
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
-KEY = "correct horse battery staple"
+KEY = "correct horse battery staple, and salt"
 CANARY = "canary-7f3a"
 
 
@@ -44,27 +44,34 @@ def test_a_hashed_column_arrives_as_its_hmac_and_null_as_null(hashing: Extractor
     assert hashing.names() == {"1": hashed("Zoë 😀"), "2": None, "3": hashed("c")}
 
 
-@pytest.mark.parametrize("key", ["k", "x" * 64, "x" * 65, "ключ " * 40])
+@pytest.mark.parametrize("key", ["k" * LEAST, "x" * BLOCK, "x" * (BLOCK + 1), "ключ " * 40])
 def test_keys_of_every_length_give_the_standards_hmac(hashing: Extractor, key: str) -> None:
     hashing.hmac_key = key
     hashing.poll()
     assert hashing.names()["3"] == hashed("c", key)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=LEAST))
 def test_the_name_of_a_key_tells_keys_apart_and_not_the_key(key: str) -> None:
     made = HmacKey(key)
     assert made.name == HmacKey(key).name != HmacKey(key + "x").name
     assert re.fullmatch("[0-9a-f]{8}", made.name)
 
 
-@given(st.binary(min_size=1), st.binary(min_size=BLOCK, max_size=BLOCK))
+@given(st.binary(min_size=LEAST // 2), st.binary(min_size=BLOCK, max_size=BLOCK))
 def test_a_mask_hides_the_key_and_taken_off_gives_its_block(secret: bytes, mask: bytes) -> None:
     """The block as RFC 2104 defines it: the key, or the hash of a longer one, filled up with zeros."""
     key = secret.hex()
     block = key.encode() if len(key) <= BLOCK else hashlib.sha256(key.encode()).digest()
     masked = HmacKey(key).under(mask)
     assert bytes(a ^ b for a, b in zip(masked, mask, strict=True)) == block.ljust(BLOCK, b"\0")
+
+
+@pytest.mark.parametrize("key", ["", "x" * (LEAST - 1), "ж" * 15, "\udce9" * LEAST])
+def test_a_key_that_is_weak_or_no_text_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(ValueError, match=r"bytes of the 32|is not text") as raised:
+        HmacKey(key)
+    assert not key or key not in "".join(traceback.format_exception(raised.value))
 
 
 def test_without_a_key_nothing_is_read(hashing: Extractor) -> None:
@@ -76,10 +83,10 @@ def test_without_a_key_nothing_is_read(hashing: Extractor) -> None:
 
 def test_another_key_or_an_end_of_hashing_has_the_table_read_whole(hashing: Extractor) -> None:
     hashing.poll()
-    hashing.hmac_key = "another"
+    hashing.hmac_key = KEY[::-1]
     hashing.poll()
     assert hashing.manifest(2).passes == {"item": "whole"}
-    assert hashing.names()["3"] == hashed("c", "another")
+    assert hashing.names()["3"] == hashed("c", KEY[::-1])
     spec = replace(hashing.config.tables["item"], columns=("id", "name"), hmac=())
     hashing.config.tables["item"] = spec
     hashing.poll()

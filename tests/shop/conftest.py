@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase
 
 HERE = Path(__file__).parent
-HMAC_KEY = "a key of the tests alone"
+HMAC_KEY = "a key that is of the tests alone"
 SCHEMAS = ("crm", "Sales")
 
 

@@ -1,15 +1,29 @@
-"""Database addresses kept in AWS Secrets Manager. No message repeats what a secret holds."""
+"""Database addresses and the key of hashes, from AWS Secrets Manager. No message repeats a secret."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from starlift.adapters.postgres.connection import Dsn, default_sslmode
+from starlift.core.hmac_key import HmacKey
 from starlift.errors import ConfigurationError, StarliftError, UnavailableError
 
 _NEEDED = ("host", "port", "dbname", "username", "password")
+
+
+@dataclass(frozen=True)
+class _Purpose:
+    """What a secret is to be, and what to put into it, for messages."""
+
+    what: str
+    fields: str
+
+
+_ADDRESS = _Purpose("database address", ", ".join(_NEEDED))
+_KEY = _Purpose("key to hash with", "key, with the output of `openssl rand -hex 32`,")
 
 
 def fetch_dsn(name: str) -> Dsn:
@@ -18,6 +32,15 @@ def fetch_dsn(name: str) -> Dsn:
     Raises ConfigurationError where there is no such secret or it is not an address, UnavailableError
     where Secrets Manager does not answer or refuses.
     """
+    return parse(_fetch(name), name)
+
+
+def fetch_hmac_key(name: str) -> HmacKey:
+    """Return the key in the secret with this name or ARN. Asks and raises as `fetch_dsn`."""
+    return parse_key(_fetch(name), name)
+
+
+def _fetch(name: str) -> str:
     import boto3.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -34,20 +57,20 @@ def fetch_dsn(name: str) -> Dsn:
         answer = client.get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
         raise _refused(name, error) from error
-    return parse(str(answer.get("SecretString", "")), name)
+    return str(answer.get("SecretString", ""))
 
 
 def parse(text: str, name: str) -> Dsn:
     """Return the address that a secret holds: JSON with host, port, dbname, username, password and, if
     need be, sslrootcert. Raises ConfigurationError."""
-    fields = _object(text, name)
+    fields = _object(text, name, _ADDRESS)
     missing = [key for key in _NEEDED if key != "port" and not fields.get(key)]
     if missing:
-        raise _malformed(name, f"{', '.join(missing)} is missing")
+        raise _malformed(name, f"{', '.join(missing)} is missing", _ADDRESS)
     try:
         port = int(fields.get("port") or 5432)
     except (TypeError, ValueError):
-        raise _malformed(name, "port is not a number") from None
+        raise _malformed(name, "port is not a number", _ADDRESS) from None
     host, root = str(fields["host"]), fields.get("sslrootcert")
     return Dsn(
         host=host,
@@ -60,20 +83,31 @@ def parse(text: str, name: str) -> Dsn:
     )
 
 
-def _object(text: str, name: str) -> dict[str, Any]:
+def parse_key(text: str, name: str) -> HmacKey:
+    """Return the key that a secret holds: JSON with key. Raises ConfigurationError."""
+    key = _object(text, name, _KEY).get("key")
+    if not key or not isinstance(key, str):
+        raise _malformed(name, "key is no text" if key else "key is missing", _KEY)
+    try:
+        return HmacKey(key.strip())
+    except ValueError as error:
+        raise _malformed(name, str(error), _KEY) from None
+
+
+def _object(text: str, name: str, purpose: _Purpose) -> dict[str, Any]:
     try:
         fields = json.loads(text)
     except ValueError:
-        raise _malformed(name, "it is not JSON") from None
+        raise _malformed(name, "it is not JSON", purpose) from None
     if not isinstance(fields, dict):
-        raise _malformed(name, "it is not a JSON object")
+        raise _malformed(name, "it is not a JSON object", purpose)
     return fields
 
 
-def _malformed(name: str, reason: str) -> ConfigurationError:
+def _malformed(name: str, reason: str, purpose: _Purpose) -> ConfigurationError:
     return ConfigurationError(
-        f"the secret {name} is no database address: {reason}",
-        f"put {', '.join(_NEEDED)} into secret.json, then: aws secretsmanager put-secret-value "
+        f"the secret {name} is no {purpose.what}: {reason}",
+        f"put {purpose.fields} into secret.json, then: aws secretsmanager put-secret-value "
         f"--secret-id {shlex.quote(name)} --secret-string file://secret.json",
     )
 

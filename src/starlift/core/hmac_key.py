@@ -12,6 +12,10 @@ import hmac
 BLOCK = 64
 """Bytes of a SHA-256 block."""
 
+LEAST = 32
+"""Bytes of the shortest key: as many as the hash has, below which RFC 2104 calls keys weak. Whoever knows one
+value and its hash can try keys, and under the right one he can try values."""
+
 
 class HmacKey:
     """A key by its UTF-8 bytes. It shows in no repr.
@@ -20,7 +24,13 @@ class HmacKey:
     """
 
     def __init__(self, key: str) -> None:
-        secret = key.encode()
+        """Raises ValueError, which does not repeat it, for a key that is too short or no text."""
+        try:
+            secret = key.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it is not text in UTF-8") from None
+        if len(secret) < LEAST:
+            raise ValueError(f"it has {len(secret)} bytes of the {LEAST} that make it hard to guess")
         self._block = (hashlib.sha256(secret).digest() if len(secret) > BLOCK else secret).ljust(BLOCK, b"\0")
         self.name = hmac.new(secret, b"starlift key name", "sha256").hexdigest()[:8]
 

@@ -81,8 +81,9 @@ def check_table(
 def _hashed(spec: TableSpec, column: str, hmac_key: str | None) -> str:
     if hmac_key is None:
         raise ConfigurationError(
-            f"column {spec.name}.{column} is to be hashed, but STARLIFT_HMAC_KEY is not set",
-            "set it to the output of `openssl rand -hex 32`, keep it, then: starlift run",
+            f"column {spec.name}.{column} is to be hashed, but STARLIFT_HMAC_KEY is not set, nor is "
+            "STARLIFT_HMAC_SECRET",
+            "set STARLIFT_HMAC_KEY to the output of `openssl rand -hex 32`, keep it, then: starlift run",
         )
     return f"{HMAC}:{hmac_key}"
 

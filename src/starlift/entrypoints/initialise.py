@@ -40,8 +40,10 @@ STARLIFT_WAREHOUSE_URL=
 STARLIFT_INGESTION={ingestion}
 STARLIFT_PROCESSED={processed}
 
-# The secret under which columns are hashed, where the configuration says so (hmac): openssl rand -hex 32
+# The key under which columns are hashed, where the configuration says so (hmac): openssl rand -hex 32
+# Or the name or ARN of a secret, JSON with key; where both are set the secret wins.
 #STARLIFT_HMAC_KEY=
+#STARLIFT_HMAC_SECRET=starlift/hmac
 
 # The tables to take, and where models, DDL and checks are: in the folders beside this file
 #STARLIFT_CONFIG=sql/pipeline.toml

@@ -34,10 +34,10 @@ FLUSH_INTERVAL = 0.02
 class PostgresSource:
     """Keeps the promises of `ports.Source` for PostgreSQL 13 and later."""
 
-    def __init__(self, dsn: Dsn, hmac_key: str | None = None) -> None:
+    def __init__(self, dsn: Dsn, hmac_key: HmacKey | None = None) -> None:
         """`hmac_key`: the secret under which columns are hashed in the source's own query."""
         self._dsn = dsn
-        self._hmac = HmacKey(hmac_key) if hmac_key else None
+        self._hmac = hmac_key
         self._open: pg8000.native.Connection | None = None
 
     def __enter__(self) -> PostgresSource:
