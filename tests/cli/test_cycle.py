@@ -24,6 +24,7 @@ from starlift.stages.extract import Extracted
 from starlift.stages.transform import Transformed
 
 CONTRACT = {"run_id", "outcome", "seq", "kind", "complete_to", "tables", "star", "quarantined", "seconds"}
+CONTRACT |= {"unnamed"}
 NO_FAULT: Mapping[str, StarliftError] = {}
 NOW = "2024-11-15 12:00:00+00:00"
 

@@ -24,6 +24,7 @@ CONTRACT = {
     "quarantine",
     "held",
     "deleted_at_source",
+    "unnamed",
     "watermark_holder",
 }
 
@@ -164,6 +165,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "quarantine": [],
         "inferred": [],
         "deleted_at_source": {},
+        "unnamed": {},
         "watermark_holder": None,
     }
     return {**well, **parts}
@@ -183,6 +185,19 @@ def test_a_row_that_is_referred_to_and_missing_is_listed() -> None:
     text = standing_text(document(inferred=[{"table": "staff", "key": "(9)", "seq": 3}]))
     assert "not loaded yet, but referenced" in text
     assert text.splitlines()[-1].split() == ["staff", "(9)", "3"]
+
+
+def test_a_column_that_no_list_names_is_reported_until_it_is_named() -> None:
+    text = standing_text(document(unnamed={"staff": ["badge", "a\x1b[2J"]}))
+    assert "staff: not taken until columns, drop or hmac of the configuration names it: " in text
+    assert "names it: badge, a\\x1b[2J\n" in text
+
+
+def test_what_a_lake_that_does_not_answer_would_name_is_not_known(standing: Project, here: Here) -> None:
+    missing = (standing.folder / "unmounted").as_uri()
+    assert here(standing.folder, "status", "--json").json["unnamed"] == {}
+    said = here(standing.folder, "status", "--json", STARLIFT_INGESTION=missing)
+    assert said.json["unnamed"] is None
 
 
 def test_a_table_whose_rows_have_no_transaction_id_is_best_effort() -> None:

@@ -54,6 +54,7 @@ MANIFEST = Manifest(
     dropped={"item": {"(1)": "a test order"}},
     held={"part": "column part.id is gone"},
     partial=True,
+    unnamed={"item": ("later", "é")},
 )
 PROCESSED = Processed(
     source="shop",

@@ -185,6 +185,21 @@ def test_a_column_the_configuration_does_not_name_is_reported_and_not_taken(
     shop.run("ALTER TABLE item ADD secret text DEFAULT 'x'")
     assert extractor.poll().unnamed == {"item": ("secret",)}
     assert all(set(row) == {"id", "name", "_hash"} for row in extractor.rows(1))
+    assert extractor.poll().unnamed == {"item": ("secret",)}, "until it is named"
+
+
+def test_a_column_that_comes_later_is_noted_once_in_a_batch_without_rows(
+    extractor: Extractor, shop: Shop
+) -> None:
+    extractor.poll()
+    shop.run("ALTER TABLE item ADD secret text")
+    assert extractor.poll().kind == "heartbeat"
+    noted = extractor.manifest(2)
+    assert (noted.unnamed, noted.files) == ({"item": ("secret",)}, ())
+    assert extractor.poll().kind is None
+    shop.run("ALTER TABLE item DROP secret")
+    assert extractor.poll().kind == "heartbeat"
+    assert extractor.manifest(3).unnamed == {}
 
 
 def test_a_table_the_reader_may_not_read_is_named_with_what_to_run(extractor: Extractor, shop: Shop) -> None:

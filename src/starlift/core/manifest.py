@@ -141,7 +141,8 @@ class Manifest:
     inventory: per table, what is known of its keys. served: names of the requests it answers. dropped: per
     table, quarantined keys that a person gave up, with the reason. held: tables that were not read because
     their shape changed, with the reason; they keep their state. partial: a chunk; the star is whole again
-    with the next batch that is not.
+    with the next batch that is not. unnamed: per table, columns of the source that no
+    list of the configuration has, so that they are not taken.
     """
 
     source: str
@@ -167,6 +168,7 @@ class Manifest:
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     partial: bool = False
+    unnamed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -186,6 +188,7 @@ class Manifest:
         raw["files"] = _files(raw["files"])
         raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
         raw["served"] = tuple(raw["served"])
+        raw["unnamed"] = {name: tuple(columns) for name, columns in raw.get("unnamed", {}).items()}
         raw["inventory"] = _inventories(raw.get("inventory"))
         return cls(**raw)
 

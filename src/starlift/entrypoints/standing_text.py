@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlift.entrypoints.answers import age, rows, table
+from starlift.entrypoints.answers import age, printable, rows, table
 
 SHOWN = 20
 """Rows of a list that are shown; `--json` has them all."""
@@ -47,6 +47,7 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
     if document["quarantine"] is not None:
         lines.append(f"quarantine: {rows(len(document['quarantine']))}")
     lines += [_gone(table, count) for table, count in (document["deleted_at_source"] or {}).items()]
+    lines += [_not_taken(table, columns) for table, columns in (document["unnamed"] or {}).items()]
     if holder:
         lines.append(
             f"held back: when last polled, pid {holder['pid']} of user {holder['user']} was in a "
@@ -59,6 +60,11 @@ def _gone(table: str, count: int) -> str:
     verb = "is" if count == 1 else "are"
     fate = "gone from the source and still in the star; deletes are not carried over yet"
     return f"{table}: {rows(count)} {verb} {fate}"
+
+
+def _not_taken(table: str, columns: Sequence[str]) -> str:
+    names = printable(", ".join(columns))
+    return f"{table}: not taken until columns, drop or hmac of the configuration names it: {names}"
 
 
 def _applied(document: Mapping[str, Any]) -> str:

@@ -88,6 +88,7 @@ class Cycle:
             "tables": self.tables(),
             "star": {name: vars(counts) for name, counts in self.star().items()},
             "quarantined": self.quarantined,
+            "unnamed": dict(self.extracted.unnamed) if self.extracted else {},
             "seconds": self.seconds,
         }
 
