@@ -52,7 +52,8 @@ def landed_manifest(seq: int) -> bytes:
 
 def made_manifest(seq: int) -> bytes:
     models = (ModelRef("dim_staff", "dimension", ("staff_id",), "staff", "digest"),)
-    return Processed("totesys", seq, "incremental", "test", None, "0", NOW, NOW, models, {}, {}).encode()
+    origin = sha256(landed_manifest(seq))
+    return Processed("totesys", seq, "incremental", "test", None, origin, NOW, NOW, models, {}, {}).encode()
 
 
 @pytest.mark.parametrize("counts", [(0, 0, 0), (3, 0, 0), (3, 1, 1), (3, 3, 3), (3, 0, 3)])
@@ -89,6 +90,20 @@ def test_a_warehouse_whose_batch_has_other_bytes_in_the_lake_has_another() -> No
     place = Place(3, 3, 3)
     place.processed.put(paths.manifest(3), made_manifest(3).replace(b"test", b"best"))
     with pytest.raises(HeldError, match="batch 3 of the warehouse did not come from the lake"):
+        place.check()
+
+
+def test_a_landed_manifest_that_is_not_the_one_its_batch_was_made_of_is_noticed() -> None:
+    place = Place(3, 3, 3)
+    place.ingestion.put(paths.manifest(3), landed_manifest(3).replace(b"run", b"fun"))
+    with pytest.raises(HeldError, match="batch 3 of the lake memory://lake was not made of that of"):
+        place.check()
+
+
+def test_a_damaged_manifest_of_the_processed_lake_is_noticed() -> None:
+    place = Place(3, 3, 2)
+    place.processed.put(paths.manifest(3), made_manifest(3)[:50])
+    with pytest.raises(HeldError, match=r"manifests/0{19}3\.json in the lake .* cannot be read"):
         place.check()
 
 

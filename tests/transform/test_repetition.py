@@ -9,6 +9,7 @@ import pytest
 from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.core import paths
 from starlift.errors import ConfigurationError, HeldError, LostRace
+from starlift.stages import log
 from starlift.stages.transform import transform
 from tests.transform.lakes import DIM_STAFF, FACT_SALE, Pipeline, department, model, sale, staff
 
@@ -132,3 +133,17 @@ def test_lakes_of_two_pipelines_are_told_apart(pipeline: Pipeline) -> None:
     other.processed = pipeline.processed
     with pytest.raises(HeldError, match="was not made of that of memory://ingestion"):
         other.transform()
+
+
+@pytest.mark.parametrize("altered", [1, 2, 3])
+def test_a_manifest_altered_after_its_successor_was_written_holds_what_follows_it(
+    pipeline: Pipeline, altered: int
+) -> None:
+    pipeline.run({"sale": [sale(1)]})
+    for key in (2, 3, 4):
+        pipeline.land({"sale": [sale(key)]})
+    landed = log.read(pipeline.ingestion, altered)
+    pipeline.ingestion.put(paths.manifest(altered), landed.replace(b'"run_id":"run"', b'"run_id":"fun"'))
+    with pytest.raises(HeldError, match="not as it was written"):
+        pipeline.transform()
+    assert log.head(pipeline.processed)[0] == altered

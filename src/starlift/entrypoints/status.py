@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlift.bootstrap import Pipeline
@@ -13,10 +14,11 @@ from starlift.core.units import instant
 from starlift.entrypoints.answers import Answer, age
 from starlift.entrypoints.standing_text import standing_text
 from starlift.errors import HeldError, StarliftError
-from starlift.stages import log
+from starlift.stages import chain, log
 
 if TYPE_CHECKING:
     from starlift.adapters.postgres.standing import Standing
+    from starlift.ports import Lake
 
 T = TypeVar("T")
 
@@ -50,7 +52,8 @@ def report(pipeline: Pipeline) -> Answer:
     lakes, warehouse = (pipeline.ingestion, pipeline.processed), pipeline.warehouse
     if (newest := found.ask(lambda: log.head(lakes[0]))) is not None:
         found.head, stored = newest
-        found.manifest = Manifest.decode(stored) if stored else None
+        if stored is not None:
+            found.manifest = found.ask(partial(chain.landed, lakes[0], found.head, stored))
     if (made := found.ask(lambda: log.head(lakes[1]))) is not None:
         found.processed = made[0]
     with warehouse:
@@ -79,7 +82,6 @@ def _document(found: _Found) -> dict[str, Any]:
         "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
         "held": [],
         "deleted_at_source": _deleted(found),
-        "unnamed": _unnamed(found),
         "watermark_holder": _holder(found),
     }
 
@@ -117,13 +119,6 @@ def _deleted(found: _Found) -> dict[str, int] | None:
     return more
 
 
-def _unnamed(found: _Found) -> dict[str, tuple[str, ...]] | None:
-    """Columns by table that are not taken because no list names them, as the newest batch saw them."""
-    if found.manifest:
-        return found.manifest.unnamed
-    return None if found.head is None else {}
-
-
 def _holder(found: _Found) -> dict[str, Any] | None:
     """The oldest open transaction, as the newest batch saw it. age_s: of the transaction by now."""
     holder = found.manifest.watermark_holder if found.manifest else None
@@ -140,9 +135,13 @@ def _stale(found: _Found, pipeline: Pipeline) -> HeldError | None:
         old = found.age(standing.applied.complete_to)
         text = "the warehouse is complete to {} ago"
     else:
-        first = found.ask(lambda: log.read(pipeline.ingestion, 1)) if found.head else None
-        old = found.age(Manifest.decode(first).clock) if first else None
+        first = found.ask(lambda: _first(pipeline.ingestion)) if found.head else None
+        old = found.age(first.clock) if first else None
         text = "the first batch was landed {} ago, and the warehouse has none"
     if old is None or old <= limit:
         return None
     return HeldError(f"{text.format(age(old))}; stale_after is {age(limit)}", "starlift run")
+
+
+def _first(ingestion: Lake) -> Manifest:
+    return chain.landed(ingestion, 1, log.read(ingestion, 1))

@@ -17,7 +17,7 @@ from starlift.core.source_check import fingerprint, unnamed_columns
 from starlift.core.units import instant
 from starlift.errors import ConfigurationError
 from starlift.ports import Barrier, Lake, Preflight, Source, SourceSnapshot
-from starlift.stages import log
+from starlift.stages import chain, log
 from starlift.stages.parts import write_parts
 from starlift.stages.polling import TablePoll, measure, plan
 
@@ -57,10 +57,11 @@ def extract(
 
     approve: a batch is for ever, so columns and keys that no model can use must be refused before it.
     Raises LostRace where another run committed the sequence number first, InventoryNeeded where the
-    source is not what the last batch left, DriftError, ConfigurationError, UnavailableError.
+    source is not what the last batch left, HeldError where that batch's manifest is damaged, DriftError,
+    ConfigurationError, UnavailableError.
     """
     head, stored = log.head(lake)
-    previous = Manifest.decode(stored) if stored else None
+    previous = chain.landed(lake, head, stored) if stored else None
     preflight = source.preflight(list(config.tables.values()))
     _check_source(config, previous, preflight)
     polls = plan(config, previous, preflight)
@@ -96,7 +97,6 @@ def extract(
         counts=counts,
         passes={poll.spec.name: "+".join(sorted(poll.read.passes)) for poll in polls},
         watermark_holder=_holder(barrier),
-        unnamed=_unnamed(polls),
     )
     manifest = replace(manifest, complete_to=_complete_to(manifest.tables))
     log.commit(lake, manifest.seq, manifest.encode())
@@ -124,9 +124,7 @@ def _kind(
     if any(poll.changed for poll in polls) or set(previous.tables) != set(config.tables):
         return "incremental"
     idle = instant(clock) - instant(previous.clock)
-    # `starlift status` knows of a column that no list names from the newest manifest
-    due = idle >= config.limits.heartbeat or previous.unnamed != _unnamed(polls)
-    return "heartbeat" if due else None
+    return "heartbeat" if idle >= config.limits.heartbeat else None
 
 
 def _ship(
@@ -153,11 +151,6 @@ def _holder(barrier: Barrier) -> dict[str, Any] | None:
     return dict(barrier.holder) if barrier.holder else None
 
 
-def _unnamed(polls: Sequence[TablePoll]) -> dict[str, tuple[str, ...]]:
-    found = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
-    return {name: columns for name, columns in found.items() if columns}
-
-
 def _result(
     polls: Sequence[TablePoll],
     seq: int,
@@ -165,11 +158,12 @@ def _result(
     complete_to: str | None,
     counts: dict[str, Counts],
 ) -> Extracted:
+    unnamed = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
     return Extracted(
         seq=seq,
         kind=kind,
         complete_to=complete_to,
         modes={poll.spec.name: poll.mode for poll in polls},
         counts=counts or {poll.spec.name: Counts() for poll in polls},
-        unnamed=_unnamed(polls),
+        unnamed={name: columns for name, columns in unnamed.items() if columns},
     )

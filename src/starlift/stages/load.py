@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from starlift.core import paths
-from starlift.core.manifest import Processed, sha256
+from starlift.core.manifest import sha256
 from starlift.errors import HeldError, LostRace
 from starlift.ports import Applied, Lake, Loaded, Warehouse
-from starlift.stages import log
+from starlift.stages import chain, log
 
 
 def load(
@@ -25,7 +25,8 @@ def load(
     last = warehouse.applied()
     loaded: list[Loaded] = []
     for seq, data in log.following(processed, last.seq if last else 0):
-        progress("load", f"batch {seq}", sum(file.rows for file in Processed.decode(data).star))
+        manifest = chain.processed(processed, seq, data)
+        progress("load", f"batch {seq}", sum(file.rows for file in manifest.star))
         try:
             loaded.append(_apply(processed, warehouse, data))
         except LostRace:

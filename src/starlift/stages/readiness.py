@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from starlift.core import paths
-from starlift.core.manifest import Processed, sha256
+from starlift.core.manifest import sha256
 from starlift.core.models import Model, check_unchanged
 from starlift.errors import ConfigurationError, HeldError, UnavailableError
 from starlift.ports import Applied, Lake, Warehouse
-from starlift.stages import log
+from starlift.stages import chain, log
 
 
 def check_ready(
@@ -31,14 +31,17 @@ def check_ready(
     # by the time the warehouse answers is in the lakes when they do.
     try:
         applied = warehouse.applied()
-        _, stored = log.head(processed)
+        made, stored = log.head(processed)
     except UnavailableError:
         if log.head(ingestion)[0] == 0:
             raise
         return
-    head, _ = log.head(ingestion)
+    head, landed = log.head(ingestion)
     if stored is not None:
-        check_unchanged(models, Processed.decode(stored).models)
+        newest = chain.processed(processed, made, stored)
+        check_unchanged(models, newest.models)
+        if landed is not None and head == made:
+            chain.check_origin(lakes, newest, landed)
     if applied is not None:
         _check_lakes(applied, processed, ingestion, head)
 

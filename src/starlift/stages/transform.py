@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from starlift.core.manifest import Counts, Kind, Manifest, Processed, sha256
 from starlift.core.models import Model, check_unchanged
-from starlift.errors import HeldError
 from starlift.ports import Engine, Lake
-from starlift.stages import log
+from starlift.stages import chain, log
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,20 @@ def transform(
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
-    committed); HeldError where the lakes do not belong together or a file is damaged; LostRace where
-    another version of the code committed a batch first.
+    committed); HeldError where the lakes do not belong together or a manifest or file is damaged; LostRace
+    where another version of the code committed a batch first.
     """
     ordered = sorted(models, key=lambda model: model.name)
     seq, stored = log.head(processed)
-    if stored is not None:
-        before = Processed.decode(stored)
+    before = chain.processed(processed, seq, stored) if stored else None
+    if before is not None:
         check_unchanged(ordered, before.models)
-        _check_origin(ingestion, processed, before)
+        chain.check_origin((ingestion, processed), before, log.read(ingestion, seq))
+    digest = before.ingestion_sha256 if before else None
     done = []
     for number, landed in log.following(ingestion, seq):
-        manifest = Manifest.decode(landed)
+        manifest = chain.landed(ingestion, number, landed, digest)
+        digest = sha256(landed)
         progress("transform", f"batch {number}", sum(file.rows for file in manifest.files))
         made, batch = _process((ingestion, processed), landed, stored, ordered, engine, code_version)
         stored = made.encode()
@@ -99,11 +100,3 @@ def _process(
     for file in parts.star:
         star[file.table] = star.get(file.table, 0) + file.rows
     return made, Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
-
-
-def _check_origin(ingestion: Lake, processed: Lake, before: Processed) -> None:
-    if sha256(log.read(ingestion, before.seq)) != before.ingestion_sha256:
-        raise HeldError(
-            f"batch {before.seq} of the lake {processed.root} was not made of that of {ingestion.root}",
-            "set STARLIFT_INGESTION and STARLIFT_PROCESSED to lakes of one pipeline, then: starlift run",
-        )
