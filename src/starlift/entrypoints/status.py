@@ -82,6 +82,7 @@ def _document(found: _Found) -> dict[str, Any]:
         "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
         "held": [],
         "deleted_at_source": _deleted(found),
+        "unnamed": _unnamed(found),
         "watermark_holder": _holder(found),
     }
 
@@ -117,6 +118,13 @@ def _deleted(found: _Found) -> dict[str, int] | None:
         if state.count is not None and known > state.count:
             more[name] = known - state.count
     return more
+
+
+def _unnamed(found: _Found) -> dict[str, tuple[str, ...]] | None:
+    """Columns by table that are not taken because no list names them, as the newest batch saw them."""
+    if found.manifest:
+        return found.manifest.unnamed
+    return None if found.head is None else {}
 
 
 def _holder(found: _Found) -> dict[str, Any] | None:

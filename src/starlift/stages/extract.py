@@ -97,6 +97,7 @@ def extract(
         counts=counts,
         passes={poll.spec.name: "+".join(sorted(poll.read.passes)) for poll in polls},
         watermark_holder=_holder(barrier),
+        unnamed=_unnamed(polls),
     )
     manifest = replace(manifest, complete_to=_complete_to(manifest.tables))
     log.commit(lake, manifest.seq, manifest.encode())
@@ -124,7 +125,9 @@ def _kind(
     if any(poll.changed for poll in polls) or set(previous.tables) != set(config.tables):
         return "incremental"
     idle = instant(clock) - instant(previous.clock)
-    return "heartbeat" if idle >= config.limits.heartbeat else None
+    # `starlift status` knows of a column that no list names from the newest manifest
+    due = idle >= config.limits.heartbeat or previous.unnamed != _unnamed(polls)
+    return "heartbeat" if due else None
 
 
 def _ship(
@@ -151,6 +154,11 @@ def _holder(barrier: Barrier) -> dict[str, Any] | None:
     return dict(barrier.holder) if barrier.holder else None
 
 
+def _unnamed(polls: Sequence[TablePoll]) -> dict[str, tuple[str, ...]]:
+    found = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
+    return {name: columns for name, columns in found.items() if columns}
+
+
 def _result(
     polls: Sequence[TablePoll],
     seq: int,
@@ -158,12 +166,11 @@ def _result(
     complete_to: str | None,
     counts: dict[str, Counts],
 ) -> Extracted:
-    unnamed = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
     return Extracted(
         seq=seq,
         kind=kind,
         complete_to=complete_to,
         modes={poll.spec.name: poll.mode for poll in polls},
         counts=counts or {poll.spec.name: Counts() for poll in polls},
-        unnamed={name: columns for name, columns in unnamed.items() if columns},
+        unnamed=_unnamed(polls),
     )
