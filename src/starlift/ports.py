@@ -161,7 +161,8 @@ class StarCounts:
 class Batch:
     """A processed batch, ready to apply. star: per star table its rows, `_key` (driving key text) last.
     ledger: per source table (key, source_hash, state). quarantine: rejected rows as
-    {table, key, seq, stage, reason, row}. Each is an iterable of Arrow tables, one a file."""
+    {table, key, seq, stage, reason, row}. Star and ledger are iterables of Arrow tables, one a file, that can
+    be gone through more than once."""
 
     manifest: Processed
     manifest_sha256: str

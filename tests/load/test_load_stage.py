@@ -175,3 +175,17 @@ def test_a_load_overtaken_at_once_has_lost(lake: ProcessedLake) -> None:
 
 def test_a_load_overtaken_later_reports_what_it_did(lake: ProcessedLake) -> None:
     assert [loaded.seq for loaded in load(lake, OvertakenWarehouse(2))] == [1]
+
+
+def test_a_batch_that_the_star_refuses_is_read_again_to_find_the_rows(
+    star: Star, lake: ProcessedLake
+) -> None:
+    star.rows("ALTER TABLE dim_design ADD CONSTRAINT one CHECK (design_id = 1)")
+    with star.open() as warehouse:
+        load(lake, warehouse)
+    assert star.rows("SELECT design_id FROM dim_design WHERE design_name <> '(not loaded)'") == [[1]]
+    assert star.rows("SELECT key, state FROM starlift.ledger WHERE source_table = 'design' ORDER BY 1") == [
+        ["(1)", "live"],
+        ["(2)", "quarantined"],
+        ["(3)", "quarantined"],
+    ]

@@ -167,11 +167,23 @@ MISFITS = {
     r"the foreign key dim_person \(f_id\) does not refer": (
         f"{FACT_DDL} CREATE TABLE dim_person (person_id integer PRIMARY KEY, f_id integer REFERENCES f);",
         [FACT, PERSON]),
-    "constraint some_sold of table f would keep out every batch with a row that breaks it: state it as a law "
-    "in sql/checks, or let the model call the row out with required": (
-        "CREATE TABLE f (id serial PRIMARY KEY, k integer, n integer CONSTRAINT some_sold CHECK (n > 0));",
-        [FACT]),
-    "constraint dim_person_name_key of table dim_person would keep out": (
+    "constraint old of table dim_person keeps out a row that has not arrived, of which only key and text are "
+    r"known, the text as '\(not loaded\)'": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, age integer, "
+        "CONSTRAINT old CHECK (age IS NOT NULL));", [PERSON]),
+    "constraint three of table dim_person keeps out": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, code text NOT NULL, "
+        "CONSTRAINT three CHECK (length(code) = 3));", [PERSON]),
+    "constraint number of table dim_person keeps out": (
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, code text NOT NULL, "
+        "CONSTRAINT number CHECK (code::integer > 0));", [PERSON]),
+    "the type of dim_person.code keeps out a row that has not arrived": (
+        "CREATE DOMAIN three AS text CHECK (length(VALUE) = 3);"
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, code three NOT NULL);", [PERSON]),
+    "dim_person.age is NOT NULL, but of a row": (
+        "CREATE DOMAIN years AS integer NOT NULL;"
+        "CREATE TABLE dim_person (person_id integer PRIMARY KEY, age years);", [PERSON]),
+    "constraint dim_person_name_key of table dim_person would keep out every batch with a row that": (
         "CREATE TABLE dim_person (person_id integer PRIMARY KEY, name text UNIQUE);", [PERSON]),
     "constraint apart of table dim_person would keep out": (
         "CREATE TABLE dim_person (person_id integer PRIMARY KEY, "
@@ -193,6 +205,18 @@ def test_a_star_on_which_the_load_could_not_work_is_refused(bare: Star, fault: s
 def test_what_is_unique_because_the_primary_key_is_may_be_declared(bare: Star) -> None:
     own_sql(bare.sql, f"{FACT_DDL} ALTER TABLE f ADD UNIQUE (k, id); CREATE UNIQUE INDEX v_id ON f (v, id);")
     assert "view current_f" in bare.migrate([FACT])
+
+
+def test_what_a_row_that_has_not_arrived_passes_may_be_declared(bare: Star) -> None:
+    own_sql(
+        bare.sql,
+        f"""{FACT_DDL} ALTER TABLE f ADD CHECK (k > 0);
+        CREATE DOMAIN word AS varchar(20) NOT NULL CHECK (VALUE <> '');
+        CREATE TABLE dim_person (person_id integer PRIMARY KEY CHECK (person_id > 0), name word,
+                                 age integer CHECK (age > 0), CHECK (length(name) + person_id > 5))
+    """,
+    )
+    assert "view current_f" in bare.migrate([FACT, PERSON])
 
 
 def test_all_that_is_wrong_with_a_star_is_said_at_once(bare: Star) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -31,16 +32,23 @@ def read_batch(lake: Lake, data: bytes) -> Batch:
     )
 
 
-def _tables(lake: Lake, files: Iterable[File]) -> dict[str, Iterator[pa.Table]]:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of some files; the load takes them twice where the star refuses them together."""
+
+    lake: Lake
+    files: Sequence[File]
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for file in self.files:
+            yield pq.ParquetFile(pa.BufferReader(log.fetch(self.lake, file))).read()
+
+
+def _tables(lake: Lake, files: Iterable[File]) -> dict[str, Iterable[pa.Table]]:
     by_table: dict[str, list[File]] = {}
     for file in files:
         by_table.setdefault(file.table, []).append(file)
-    return {table: _rows(lake, parts) for table, parts in by_table.items()}
-
-
-def _rows(lake: Lake, files: Iterable[File]) -> Iterator[pa.Table]:
-    for file in files:
-        yield pq.ParquetFile(pa.BufferReader(log.fetch(lake, file))).read()
+    return {table: _Rows(lake, parts) for table, parts in by_table.items()}
 
 
 def _json_lines(lake: Lake, file: File) -> list[Any]:

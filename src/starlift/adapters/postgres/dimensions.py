@@ -13,9 +13,6 @@ from starlift.adapters.postgres.star_catalogue import Reference, StarTable
 from starlift.core.manifest import ModelRef
 from starlift.ports import StarCounts
 
-NOT_LOADED = "(not loaded)"
-"""What an inferred member shows for text that may not be NULL."""
-
 
 @dataclass(frozen=True)
 class Parent:
@@ -66,6 +63,11 @@ WITH added AS (
 SELECT count(*) FROM added
 """
 
+_PLACEHOLDER = """
+INSERT INTO {into} ({columns}) SELECT {values} FROM (SELECT {tried}) AS missing ({child})
+WHERE {wanted} AND NOT EXISTS (SELECT FROM {parent} p WHERE {same_key}) {not_coming} ON CONFLICT DO NOTHING;
+"""
+
 
 def infer_members(
     connection: pg8000.native.Connection, rows: Staged, reference: Reference, parent: Parent, seq: int
@@ -75,28 +77,46 @@ def infer_members(
     The ledger lists it as inferred, unless it knows the key already (as quarantined). A member that is
     itself among the staged rows is not missing. Returns the number of members made.
     """
-    table, key = parent.table, [identifier(name) for name in reference.parent_columns]
-    child = [identifier(name) for name in reference.columns]
-    filled = [
-        column
-        for column in table.columns.values()
-        if column.not_null and not column.generated and column.name not in reference.parent_columns
-    ]
-    not_coming = ""
-    if table.name == rows.table.name:
-        not_coming = f"AND NOT EXISTS (SELECT FROM {rows.stage} p WHERE {_equal(key, child)})"
     statement = _INFER.format(
-        parent=f"{identifier(rows.schema)}.{identifier(table.name)}",
-        columns=", ".join([*key, *(identifier(column.name) for column in filled)]),
-        values=", ".join([*child, *(f"CAST('{NOT_LOADED}' AS {column.type})" for column in filled)]),
-        child=", ".join(child),
+        **_parts(rows, reference, parent),
         stage=rows.stage,
-        wanted=" AND ".join(f"s.{name} IS NOT NULL" for name in child),
-        same_key=_equal(key, child),
-        not_coming=not_coming,
+        wanted=" AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in reference.columns),
         printed=key_text(map(identifier, parent.model.key)),
     )
     return int(connection.run(statement, driving=parent.model.driving, seq=seq)[0][0])
+
+
+def placeholder(into: str, rows: Staged, reference: Reference, parent: Parent) -> str:
+    """Return the statement of PL/pgSQL that puts the placeholder which the row `tried` needs, if it needs
+    one, into a table that looks like the dimension, given quoted."""
+    return _PLACEHOLDER.format(
+        **_parts(rows, reference, parent),
+        into=into,
+        tried=", ".join(f"tried.{identifier(name)}" for name in reference.columns),
+        wanted=" AND ".join(f"missing.{identifier(name)} IS NOT NULL" for name in reference.columns),
+    )
+
+
+def _parts(rows: Staged, reference: Reference, parent: Parent) -> dict[str, str]:
+    """What both statements have in common."""
+    table, key = parent.table, [identifier(name) for name in reference.parent_columns]
+    child = [identifier(name) for name in reference.columns]
+    filled = {
+        column.name: column.stand_in
+        for column in table.columns.values()
+        if column.stand_in != "NULL" and column.name not in reference.parent_columns
+    }
+    not_coming = ""
+    if table.name == rows.table.name:
+        not_coming = f"AND NOT EXISTS (SELECT FROM {rows.stage} p WHERE {_equal(key, child)})"
+    return {
+        "parent": f"{identifier(rows.schema)}.{identifier(table.name)}",
+        "columns": ", ".join([*key, *map(identifier, filled)]),
+        "values": ", ".join([*(f"missing.{name}" for name in child), *filled.values()]),
+        "child": ", ".join(child),
+        "same_key": _equal(key, child),
+        "not_coming": not_coming,
+    }
 
 
 def _equal(key: list[str], child: list[str]) -> str:

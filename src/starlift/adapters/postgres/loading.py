@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pg8000.native
+from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres import facts, ledger
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
 from starlift.adapters.postgres.migrate import Schemas
-from starlift.adapters.postgres.rejection import reject
-from starlift.adapters.postgres.staging import Staged, bind, stage
+from starlift.adapters.postgres.refusals import is_of_rows
+from starlift.adapters.postgres.rejection import REJECTED, find_rejected, remove_rejected
+from starlift.adapters.postgres.staging import Put, Staged, bind, put_all, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
+from starlift.adapters.postgres.trial import put_readable, try_rows
 from starlift.core.manifest import ModelRef
 from starlift.errors import HeldError
 from starlift.ports import Batch, Loaded, StarCounts
@@ -34,22 +37,41 @@ class Loading:
     inferred: int = 0
 
     def run(self) -> Loaded:
-        """Write star, ledger and quarantine. Raises the errors of `ports.Warehouse.apply`."""
+        """Write star, ledger and quarantine. Raises the errors of `ports.Warehouse.apply`.
+
+        Where the star refuses the rows together, each is tried, and those at fault are quarantined."""
+        self.connection.run("SAVEPOINT whole")
+        try:
+            return self._write(careful=False)
+        except DatabaseError as error:
+            if not is_of_rows(error):
+                raise
+        self.connection.run("ROLLBACK TO SAVEPOINT whole")
+        self.counts, self.inferred = {}, 0
+        return self._write(careful=True)
+
+    def _write(self, *, careful: bool) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
         models = {model.name: model for model in manifest.models}
         tables = read_star(connection, self.schemas.star, models) if self.batch.star else {}
-        staged = self._stage(models, tables)
-        rejected = reject(connection, staged, self.calendar)
-        for rows in staged:
-            bind(connection, rows)
-        self._extend_calendar(staged)
-        connection.run(facts.CHANGES)
         parents = {
             name: Parent(tables[name], model)
             for name, model in models.items()
             if model.kind == "dimension" and name in tables
         }
-        for rows in in_order(staged):
+        connection.run(REJECTED)
+        staged = in_order(self._stage(models, tables, put_readable if careful else put_all))
+        find_rejected(connection, staged, self.calendar, models)
+        rejected = remove_rejected(connection, staged)
+        if careful:
+            for rows in staged:
+                try_rows(connection, rows, parents)
+            rejected = remove_rejected(connection, staged)
+        for rows in staged:
+            bind(connection, rows)
+        self._extend_calendar(staged)
+        connection.run(facts.CHANGES)
+        for rows in staged:
             self._merge(rows, parents)
         self._write_ledger()
         if rejected:
@@ -57,14 +79,16 @@ class Loading:
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
         return Loaded(manifest.seq, self.counts, sum(rejected.values()), self.inferred, rejected)
 
-    def _stage(self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable]) -> list[Staged]:
+    def _stage(
+        self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], put: Put
+    ) -> list[Staged]:
         if unknown := sorted(set(self.batch.star) - set(models)):
             raise HeldError(
                 f"batch {self.batch.manifest.seq} has rows of {', '.join(unknown)} but no such model",
                 "restore the processed lake's manifest, then: starlift load",
             )
         return [
-            stage(self.connection, self.schemas.star, tables.get(name), models[name], files)
+            stage(self.connection, self.schemas.star, tables.get(name), models[name], files, put)
             for name, files in self.batch.star.items()
         ]
 

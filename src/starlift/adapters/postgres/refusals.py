@@ -53,7 +53,7 @@ def _explanation(error: DatabaseError, what: str) -> StarliftError | None:
         return ConfigurationError(
             f"the warehouse is not migrated to what {what} needs: {_said(error)}", "starlift migrate"
         )
-    if state[:2] in ("22", "23"):
+    if state[:2] in _OF_ROWS:
         return HeldError(
             f"{what} is refused by the warehouse, nothing was written: {_said(error)}",
             "correct the rows' cause or the star's constraint, then: starlift load",
@@ -61,12 +61,19 @@ def _explanation(error: DatabaseError, what: str) -> StarliftError | None:
     return None
 
 
-_OF_A_ROW = ("22", "23")
-"""SQLSTATE classes whose detail prints a row, which may be about a person."""
+_OF_ROWS = ("22", "23", "54", "P0")
+"""SQLSTATE classes of what is wrong with rows, or with the star's idea of them: data, constraints, the size
+of an index entry, what a function of the star raises. Their detail prints a row, which may be about a person.
+"""
+
+
+def is_of_rows(error: DatabaseError) -> bool:
+    """Whether single rows may be at fault for the server's refusal."""
+    return sqlstate(error)[:2] in _OF_ROWS
 
 
 def _said(error: DatabaseError) -> str:
     """The server's message with its detail and where it was, in one line, without what is in a row."""
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {"M": error}
-    parts = "MW" if sqlstate(error)[:2] in _OF_A_ROW else "MDW"
+    parts = "MW" if is_of_rows(error) else "MDW"
     return "; ".join(" ".join(str(fields[part]).split()) for part in parts if part in fields)

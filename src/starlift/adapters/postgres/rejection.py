@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.fitting import KEY_COLUMN
 from starlift.adapters.postgres.staging import Staged
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarColumn
 
-_REJECTED = """
+_NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)(\[\])?")
+
+REJECTED = """
 CREATE TEMPORARY TABLE _rejected (
     source_table text COLLATE "C", key text COLLATE "C", reason text, "row" jsonb
 ) ON COMMIT DROP
 """
+"""Run once a batch, before it is staged: the source rows that go into quarantine."""
 
 
-def reject(
-    connection: pg8000.native.Connection, staged: Sequence[Staged], calendar: tuple[int, int]
-) -> dict[str, int]:
-    """Move rows that break a NOT NULL, a length, a precision or the calendar into `pg_temp._rejected`.
+def find_rejected(
+    connection: pg8000.native.Connection,
+    staged: Sequence[Staged],
+    calendar: tuple[int, int],
+    models: Collection[str],
+) -> None:
+    """Note in `pg_temp._rejected` the rows that break a NOT NULL, a length, a precision, the calendar, or a
+    reference to a table that no model makes.
 
-    calendar: first and last year that a column referring to the date dimension may hold. A source row
-    makes one row in each of its star tables; if one of them is rejected, all are. Returns the number of
-    rejected source rows per source table.
+    calendar: first and last year that a column referring to the date dimension may hold.
     """
-    connection.run(_REJECTED)
     for rows in staged:
-        _find(connection, rows, calendar)
+        _find(connection, rows, calendar, models)
+
+
+def remove_rejected(connection: pg8000.native.Connection, staged: Sequence[Staged]) -> dict[str, int]:
+    """Take the rows of `pg_temp._rejected` out of the staged ones. A source row makes one row in each of its
+    star tables; if one of them is rejected, all are. Returns the number of rejected source rows per table."""
     counts = connection.run(
         "SELECT source_table, count(DISTINCT key) FROM pg_temp._rejected GROUP BY source_table"
     )
@@ -42,8 +53,10 @@ def reject(
     return rejected
 
 
-def _find(connection: pg8000.native.Connection, rows: Staged, calendar: tuple[int, int]) -> None:
-    faults = _faults(rows, calendar)
+def _find(
+    connection: pg8000.native.Connection, rows: Staged, calendar: tuple[int, int], models: Collection[str]
+) -> None:
+    faults = [*_faults(rows, calendar), *_orphans(rows, models)]
     if not faults:
         return
     broken = " OR ".join(condition for condition, _, _ in faults)
@@ -74,12 +87,38 @@ def _faults(rows: Staged, calendar: tuple[int, int]) -> list[tuple[str, str, str
             too_long = f"{where} is longer than {column.length} characters: "
             faults.append((f"char_length({quoted}) > {column.length}", too_long, f"left({quoted}, 100)"))
         if column.bends:
-            bent = f"CAST({quoted} AS {column.type}) <> {quoted}"
-            faults.append(
-                (bent, f"{where} is {column.type}, which would alter ", f"left({quoted}::text, 100)")
-            )
+            alter = f"{where} is {column.type}, which would alter "
+            faults.append((_bent(column, quoted), alter, f"left({quoted}::text, 100)"))
         if name in rows.table.dates:
             outside = f"{quoted} NOT BETWEEN make_date({first:d}, 1, 1) AND make_date({last:d}, 12, 31)"
             reason = f"{where} is outside the calendar {first} to {last}: "
             faults.append((outside, reason, f"{quoted}::text"))
     return faults
+
+
+def _bent(column: StarColumn, value: str) -> str:
+    """Return the condition that a value would be altered. A number that is too large would be an error."""
+    number = _NUMERIC.fullmatch(column.type)
+    if number is None:
+        return f"CAST({value} AS {column.type}) <> {value}"
+    digits, places, is_array = int(number[1]), int(number[2]), bool(number[3])
+    one = "n" if is_array else value
+    rounded = f"round({one}, {places})"
+    bent = f"{one} <> 'NaN' AND ({rounded} <> {one} OR abs({rounded}) >= 10::numeric ^ {digits - places})"
+    return f"EXISTS (SELECT FROM unnest({value}) AS n WHERE {bent})" if is_array else f"({bent})"
+
+
+def _orphans(rows: Staged, models: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the same for what refers to a table that no model makes: nothing can stand in there."""
+    for reference in rows.table.references:
+        if reference.parent in (*models, DATE_DIMENSION):
+            continue
+        child = [f"s.{identifier(name)}" for name in reference.columns]
+        pairs = zip(map(identifier, reference.parent_columns), child, strict=True)
+        missing = (
+            f"({' AND '.join(f'{name} IS NOT NULL' for name in child)} AND NOT EXISTS (SELECT FROM "
+            f"{identifier(rows.schema)}.{identifier(reference.parent)} p "
+            f"WHERE {' AND '.join(f'p.{own} = {name}' for own, name in pairs)}))"
+        )
+        reason = f"{rows.table.name} refers to {reference.parent}, which has no row "
+        yield missing, reason, f"CAST(ROW({', '.join(child)}) AS text)"

@@ -6,7 +6,7 @@ put into quarantine, instead of failing the batch. All of them go when the trans
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pg8000.native
@@ -25,13 +25,12 @@ ANALYZE_ROWS = 5_000
 
 @dataclass(frozen=True)
 class Staged:
-    """A star table with its staged rows. columns: those its model makes. rows: as they arrived."""
+    """A star table with its staged rows. columns: those its model makes."""
 
     model: ModelRef
     table: StarTable
     schema: str
     columns: tuple[str, ...]
-    rows: int
 
     @property
     def star(self) -> str:
@@ -49,6 +48,10 @@ class Staged:
         return identifier(surrogate(self.table, self.model) or "")
 
 
+Put = Callable[[pg8000.native.Connection, Staged, pa.Table], int]
+"""Puts the rows of a file into a staged table; returns how many it has."""
+
+
 def stage_name(table: str) -> str:
     """Return the temporary table of a star table, quoted for SQL."""
     return f"pg_temp.{identifier(table)}"
@@ -60,8 +63,9 @@ def stage(
     table: StarTable | None,
     model: ModelRef,
     files: Iterable[pa.Table],
+    put: Put,
 ) -> Staged:
-    """Copy the rows of a star table into its temporary table, file by file.
+    """Put the rows of a star table into its temporary table, file by file.
 
     Raises ConfigurationError where the star has no such table or the rows do not fit it.
     """
@@ -78,29 +82,38 @@ def stage(
         f'SELECT {made}, CAST(NULL AS text) COLLATE "C" AS {identifier(KEY_COLUMN)} '
         f"FROM {identifier(schema)}.{identifier(table.name)} WITH NO DATA"
     )
+    staged = Staged(model, table, schema, columns)
     rows = 0
     for file in files:
         check_fit(file.schema, table, model)
-        rows += copy(connection, stage_name(table.name), file)
+        rows += put(connection, staged, file)
     if rows >= ANALYZE_ROWS:
         connection.run(f"ANALYZE {stage_name(table.name)}")
-    return Staged(model, table, schema, columns, rows)
+    return staged
+
+
+def put_all(connection: pg8000.native.Connection, staged: Staged, file: pa.Table) -> int:
+    """Copy the rows of a file; one that a column cannot read fails them all. Return how many."""
+    return copy(connection, staged.stage, file)
 
 
 def _unbound(column: StarColumn) -> str:
-    """A limited column is staged without its limit: what it would round or cut is for quarantine."""
+    """A limited column is staged without its limit, one of a domain as the type under it: what the star
+    would refuse, round or cut is for quarantine."""
     name = identifier(column.name)
-    if column.length is None and not column.bends:
+    if column.staged == column.type and not column.domain:
         return name
-    return f"CAST({name} AS {column.unbounded or 'character varying'}) AS {name}"
+    return f"CAST({name} AS {column.staged}) AS {name}"
 
 
 def bind(connection: pg8000.native.Connection, rows: Staged) -> None:
-    """Give the staged columns that were without it the precision of the star's: else an equal row would
-    look different. To be run once no row is left that this would bend."""
+    """Give the staged columns that were without it the precision and the domain of the star's: else an
+    equal row would look different. To be run once no row is left that this would bend."""
     columns = (rows.table.columns[name] for name in rows.columns)
     changes = [
-        f"ALTER COLUMN {identifier(column.name)} TYPE {column.type}" for column in columns if column.bends
+        f"ALTER COLUMN {identifier(column.name)} TYPE {column.domain or column.type}"
+        for column in columns
+        if column.bends or column.domain
     ]
     if changes:
         connection.run(f"ALTER TABLE {rows.stage} {', '.join(changes)}")

@@ -15,12 +15,15 @@ from starlift.core.types import column_type
 DATE_DIMENSION = "dim_date"
 """The dimension that the load makes itself, keyed by `date_id`."""
 
+NOT_LOADED = "(not loaded)"
+"""What a row that has not arrived shows for text that may not be NULL."""
+
 
 @dataclass(frozen=True)
 class StarColumn:
-    """A column. type: as `format_type` prints it. length: limit of a varchar. generated: the database
-    computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its type without length or
-    precision, None where it has neither."""
+    """A column. type: as `format_type` prints it, the one under a domain. length: limit of a varchar.
+    generated: the database computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its
+    type without length or precision, None where it has neither. domain: its type, where that is one."""
 
     name: str
     type: str
@@ -30,6 +33,20 @@ class StarColumn:
     generated: bool
     numbered: bool
     unbounded: str | None = None
+    domain: str | None = None
+
+    @property
+    def staged(self) -> str:
+        """The type in which its values wait to be looked at: one that takes all of the model's."""
+        unlimited = self.length is None and not self.bends
+        return self.type if unlimited else self.unbounded or "character varying"
+
+    @property
+    def stand_in(self) -> str:
+        """What a row that has not arrived has here, unless this is of its key: SQL."""
+        if not self.not_null or self.generated:
+            return "NULL"
+        return f"CAST('{NOT_LOADED}' AS {self.type})"
 
     @property
     def bends(self) -> bool:
@@ -68,12 +85,13 @@ class StarTable:
 _NAMES = "(SELECT json_array_elements_text(CAST(:names AS json)))"
 
 _COLUMNS = f"""
-SELECT c.relname, a.attname, format_type(base.type, base.modifier), a.attnotnull,
+SELECT c.relname, a.attname, format_type(base.type, base.modifier), base.required,
        CASE WHEN base.type = 'varchar'::regtype AND base.modifier > 4 THEN base.modifier - 4 END,
        a.attcollation <> 0, a.attgenerated <> '',
        a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL,
        (SELECT format_type(t.oid, -1) FROM pg_type t
-        WHERE t.oid = base.type AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace)
+        WHERE t.oid = base.type AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace),
+       CASE WHEN a.atttypid <> base.type THEN format_type(a.atttypid, a.atttypmod) END
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 {BASE_TYPE}
 WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pg8000.native
+from pg8000.exceptions import DatabaseError
 
-from starlift.adapters.postgres.star_catalogue import StarTable, read_star
+from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.star_catalogue import NOT_LOADED, StarTable, read_star
 from starlift.core.manifest import ModelRef
 from starlift.errors import ConfigurationError
 
@@ -19,6 +21,10 @@ def check_shape(
     by_name = {model.name: model for model in models}
     faults = [fault for model in models for fault in _faults(model, tables.get(model.name), by_name)]
     faults += _strict_constraints(connection, schema, list(tables))
+    for table in (
+        tables[model.name] for model in models if model.kind == "dimension" and model.name in tables
+    ):
+        faults += _stand_in_faults(connection, schema, table)
     if faults:
         raise ConfigurationError(
             f"the star in schema {schema} does not fit its models: {'; '.join(faults)}",
@@ -27,13 +33,13 @@ def check_shape(
     return [tables[model.name] for model in models if model.kind == "fact"]
 
 
-# A row that breaks one of these is met in the middle of the load, too late for quarantine. What is unique
-# over the columns of the primary key, and perhaps more, is never broken.
+# A row that breaks one of these is at fault only together with others, perhaps of batches to come. What is
+# unique over the columns of the primary key, and perhaps more, is never broken.
 _STRICT = """
 SELECT 'constraint', k.conname::text, c.relname::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname = ANY(:names)
-  AND k.contype IN ('c', 'u', 'x')
+  AND k.contype IN ('u', 'x')
   AND NOT (k.contype = 'u' AND EXISTS (SELECT FROM pg_constraint p WHERE p.conrelid = c.oid
                                        AND p.contype = 'p' AND k.conkey @> p.conkey))
 UNION ALL
@@ -55,9 +61,44 @@ def _strict_constraints(
     for kind, name, table in connection.run(_STRICT, schema=schema, names=tables):
         yield (
             f"{kind} {name} of table {table} would keep out every batch with a row that breaks it: state it "
-            "as a law in sql/checks, or let the model call the row out with required, which puts it into "
-            "quarantine"
+            "as a law in sql/checks"
         )
+
+
+_CHECKS = """
+SELECT conname::text, pg_get_expr(conbin, conrelid) FROM pg_constraint
+WHERE conrelid = to_regclass(:table) AND contype = 'c' ORDER BY 1
+"""
+
+
+def _stand_in_faults(connection: pg8000.native.Connection, schema: str, table: StarTable) -> Iterator[str]:
+    """Say what keeps a row out of which only key and text are known. Its key counts as unknown here."""
+    known = f"a row that has not arrived, of which only key and text are known, the text as {NOT_LOADED!r}"
+    columns = {column.name: column for column in table.columns.values()}
+    values = {
+        name: "NULL" if name in table.primary_key else column.stand_in for name, column in columns.items()
+    }
+    row = ", ".join(f"CAST({values[name]} AS {columns[name].type}) AS {identifier(name)}" for name in columns)
+    quoted = f"{identifier(schema)}.{identifier(table.name)}"
+    for name, check in connection.run(_CHECKS, table=quoted):
+        if not _holds(connection, f"SELECT ({check}) IS NOT FALSE FROM (SELECT {row}) AS stand_in"):  # noqa: S608
+            yield f"constraint {name} of table {table.name} keeps out {known}"
+    for name, column in columns.items():
+        value = f"CAST(CAST({values[name]} AS {column.type}) AS {column.domain})"
+        if name in table.primary_key or not column.domain:
+            continue
+        if not _holds(connection, f"SELECT count({value}) >= 0"):
+            yield f"the type of {table.name}.{name} keeps out {known}"
+
+
+def _holds(connection: pg8000.native.Connection, query: str) -> bool:
+    """Whether a query returns true; one that fails does not."""
+    connection.run("SAVEPOINT asked")
+    try:
+        return bool(connection.run(query)[0][0])
+    except DatabaseError:
+        connection.run("ROLLBACK TO SAVEPOINT asked")
+        return False
 
 
 def _faults(model: ModelRef, table: StarTable | None, models: Mapping[str, ModelRef]) -> Iterator[str]:
