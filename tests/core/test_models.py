@@ -76,7 +76,7 @@ def test_a_mistake_in_a_header_names_file_and_line_and_shows_what_to_write(
     assert caught.value.hint.endswith("then: starlift run")
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED), "Dim", "dim-staff", "2nd", "dim_staff\n", ""])
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "Dim", "dim-staff", "2nd", "dim_staff\n", "", "_entry"])
 def test_a_model_is_not_named_as_the_lake_names_its_own_folders_nor_unplainly(name: str) -> None:
     with pytest.raises(ConfigurationError, match="a model cannot be called"):
         parse_model(name, TEXT, "sql/models/x.sql")

@@ -224,6 +224,18 @@ def test_a_surrogate_key_takes_no_name_of_a_column() -> None:
     assert "sale_record_id_2 serial PRIMARY KEY" in ddl["warehouse/030_fact_sale.sql"]
 
 
+def test_a_drafted_fact_leaves_its_history_the_names_it_needs() -> None:
+    ddl = drafted(relation("sale", id="integer", op="text", validFrom="date", seq="integer"), facts=("sale",))
+    star = ddl["warehouse/030_fact_sale.sql"]
+    assert re.findall(r"^    (\w+) (?:text|date|integer|char)", star, re.MULTILINE) == [
+        "id",
+        "op_2",
+        "valid_from_2",
+        "seq_2",
+    ]
+    assert "op AS op_2" in ddl["models/fact_sale.sql"]
+
+
 def test_a_source_table_called_date_leaves_the_calendar_its_name() -> None:
     assert "models/dim_date_2.sql" in drafted(relation("date", id="integer"), dimensions=("date",))
 

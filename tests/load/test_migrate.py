@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from starlift.adapters.postgres.migrate import read_steps
@@ -145,6 +146,7 @@ def test_a_migration_waits_for_a_load(bare: Star) -> None:
         assert waiting.result(timeout=10) == ()
 
 
+LONG_FACT = "f" * 56
 PERSON = model("dim_person", "dimension", "person_id", "person")
 MISFITS = {
     "table f does not exist": ("SELECT 1;", [FACT]),
@@ -153,6 +155,11 @@ MISFITS = {
         "CREATE TABLE f (id integer PRIMARY KEY, k integer);", [FACT]),
     "fact f needs one SERIAL": ("CREATE TABLE f (id serial, k integer);", [FACT]),
     "fact f needs": ("CREATE TABLE f (k serial PRIMARY KEY);", [FACT]),
+    "fact f has a column valid_from, op, and its view history_f has one of its own": (
+        "CREATE TABLE f (id serial PRIMARY KEY, k integer, op text, valid_from date);", [FACT]),
+    f"fact {LONG_FACT} leaves no room in a name for history_": (
+        f"CREATE TABLE {LONG_FACT} (id serial PRIMARY KEY, k integer);",
+        [model(LONG_FACT, "fact", "k", "t")]),
     r"dimension dim_person needs the primary key \(person_id\)": (
         "CREATE TABLE dim_person (person_id integer);", [PERSON]),
     "dim_person.age is NOT NULL, but of a row that has not arrived only key and text are known": (
@@ -205,6 +212,31 @@ def test_a_star_on_which_the_load_could_not_work_is_refused(bare: Star, fault: s
 def test_what_is_unique_because_the_primary_key_is_may_be_declared(bare: Star) -> None:
     own_sql(bare.sql, f"{FACT_DDL} ALTER TABLE f ADD UNIQUE (k, id); CREATE UNIQUE INDEX v_id ON f (v, id);")
     assert "view current_f" in bare.migrate([FACT])
+
+
+def test_a_column_may_have_any_other_name_of_the_ledger_or_of_sql(bare: Star) -> None:
+    names = [
+        "current",
+        "record_id",
+        "key",
+        "fact",
+        "clock",
+        "order",
+        "user",
+        "group",
+        "end",
+        "select",
+        "f",
+        "v",
+    ]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    columns = quoted.replace(",", " integer,")
+    own_sql(bare.sql, f"CREATE TABLE f (id serial PRIMARY KEY, k integer, {columns} integer)")
+    bare.migrate([FACT])
+    rows = {name: pa.array([place], pa.int32()) for place, name in enumerate(["k", *names])}
+    bare.load({"f": pa.table({**rows, "_key": ["(0)"]})}, models=(FACT.ref,))
+    for view in ("current_f", "history_f"):
+        assert bare.rows(f"SELECT k, {quoted} FROM {view}") == [list(range(len(rows)))]
 
 
 def test_what_a_row_that_has_not_arrived_passes_may_be_declared(bare: Star) -> None:

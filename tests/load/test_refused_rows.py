@@ -69,7 +69,7 @@ REFUSED = {
     "a large number": Refusal(
         "v numeric(39,2)", TEXT, "1", "1e37", "{}.v is numeric(39,2), which would alter 1"
     ),
-    "an infinite number": Refusal("v numeric(39,2)", TEXT, "NaN", "Infinity", "which would alter Infinity"),
+    "an infinite number": Refusal("v numeric(39,2)", TEXT, "NaN", "Infinity", "Infinity"),
     "large numbers": Refusal("v numeric(5,1)[]", TEXT, "{1.5,NaN}", "{99999}", "which would alter {99999}"),
     "long for an index": Refusal("v text", TEXT, "a", NOISE, "{}: index row size"),
     "not in a list kept by hand": Refusal(

@@ -33,7 +33,10 @@ REBUILD = (
 )
 """How the star is made again from the batches that are landed: what a hint ends in."""
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
+HISTORY_COLUMNS = ("valid_from", "valid_to", "op", "seq")
+"""What the history of a fact has beside the fact's own columns."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _WORD = re.compile(r"\w+")
 _EXAMPLES = {
     "kind": "-- kind: dimension",

@@ -10,7 +10,11 @@ from pg8000.exceptions import DatabaseError
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.star_catalogue import NOT_LOADED, StarTable, read_star
 from starlift.core.manifest import ModelRef
+from starlift.core.models import HISTORY_COLUMNS
 from starlift.errors import ConfigurationError
+
+LONGEST_NAME = 63
+"""Bytes of a name that PostgreSQL keeps; it cuts the rest, and two names may become one."""
 
 
 def check_shape(
@@ -120,6 +124,13 @@ def _fact_faults(model: ModelRef, table: StarTable) -> Iterator[str]:
     key = table.primary_key
     if len(key) != 1 or key[0] in model.key or not table.columns[key[0]].numbered:
         yield f"fact {table.name} needs one SERIAL column of its own as primary key"
+    if taken := [name for name in HISTORY_COLUMNS if name in table.columns]:
+        yield (
+            f"fact {table.name} has a column {', '.join(taken)}, and its view history_{table.name} has one "
+            "of its own: let model and table call it otherwise"
+        )
+    if len(f"history_{table.name}") > LONGEST_NAME:
+        yield f"fact {table.name} leaves no room in a name for history_: call it by one of 55 bytes at most"
 
 
 def _dimension_faults(model: ModelRef, table: StarTable) -> Iterator[str]:

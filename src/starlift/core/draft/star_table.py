@@ -9,7 +9,7 @@ from typing import Literal
 
 from starlift.core.draft.catalogue import Catalogue, Relation, obstacle
 from starlift.core.draft.names import distinct, plain, table_names
-from starlift.core.models import ModelKind
+from starlift.core.models import HISTORY_COLUMNS, ModelKind
 from starlift.core.types import column_type
 from starlift.errors import ConfigurationError
 
@@ -111,7 +111,7 @@ def _table(kind: ModelKind, relation: Relation, names: Mapping[tuple[str, str], 
     sources = relation.taken
     columns = tuple(
         _column(relation, source, name)
-        for source, name in zip(sources, distinct(map(plain, sources)), strict=True)
+        for source, name in zip(sources, distinct(map(plain, sources), HISTORY_COLUMNS), strict=True)
     )
     prefix = "fact" if kind == "fact" else "dim"
     # dim_date is the load's own
