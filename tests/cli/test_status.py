@@ -164,6 +164,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "pending": {"transform": 0, "load": 0},
         "quarantine": [],
         "inferred": [],
+        "held": [],
         "deleted_at_source": {},
         "unnamed": {},
         "watermark_holder": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,7 +21,8 @@ from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
 from starlift.core.hmac_key import HmacKey
 from starlift.core.manifest import Manifest
 from starlift.stages import log
-from starlift.stages.extract import Approve, Extracted, Run, extract
+from starlift.stages.extract import Extracted, Run, extract
+from starlift.stages.shapes import Approve
 from tests.postgres import SourceDatabase, connect
 
 Row = dict[str, str | None]
@@ -39,12 +40,12 @@ class Extractor:
     approve: Approve = lambda *_: None
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def poll(self) -> Extracted:
+    def poll(self, accept: Collection[str] = ()) -> Extracted:
         """One extract, as a fresh process would make it."""
         key = HmacKey(self.hmac_key) if self.hmac_key else None
         with PostgresSource(Dsn.parse(self.url), key) as source:
             return extract(
-                source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"), self.approve
+                source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"), self.approve, accept
             )
 
     def manifest(self, seq: int) -> Manifest:

@@ -45,12 +45,6 @@ def test_a_label_of_an_enum_that_was_renamed(extractor_of: MakeExtractor, shop: 
     assert arrives_whole(extractor, shop)
 
 
-def test_a_key_that_is_declared_otherwise(by_xid: Extractor, shop: Shop) -> None:
-    shop.run("ALTER TABLE item ALTER name SET NOT NULL, ADD UNIQUE (name)")
-    by_xid.config.tables["item"] = replace(by_xid.config.tables["item"], key=("name",))
-    assert arrives_whole(by_xid, shop)
-
-
 def test_columns_that_are_declared_otherwise(by_xid: Extractor, shop: Shop) -> None:
     by_xid.config.tables["item"] = replace(by_xid.config.tables["item"], columns=("name", "id"))
     assert arrives_whole(by_xid, shop)

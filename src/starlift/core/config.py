@@ -7,6 +7,10 @@ from datetime import timedelta
 from typing import Literal
 
 DeclaredMode = Literal["auto", "xid", "timestamp"]
+NewColumns = Literal["ignore", "add"]
+
+RESERVED_COLUMNS = ("_hash", "_key", "_stale")
+"""Names of columns that the pipeline adds to a table's own."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class TableSpec:
 
     name: what the pipeline calls it, in lake, models and ledger. columns: those taken, in the order in
     which they are hashed. hmac: columns taken as a keyed hash only. schema, relation: where it is in the
-    source, if that is not the source's schema and `name`.
+    source, if that is not the source's schema and `name`. new_columns: what becomes of columns that nothing
+    here names; ignored ones are reported.
     """
 
     name: str
@@ -51,6 +56,7 @@ class TableSpec:
     hmac: tuple[str, ...] = ()
     schema: str = "public"
     relation: str = ""
+    new_columns: NewColumns = "ignore"
 
     @property
     def address(self) -> tuple[str, str]:

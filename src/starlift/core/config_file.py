@@ -9,32 +9,42 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast, get_args
 
-from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
+from starlift.core.config import (
+    RESERVED_COLUMNS,
+    DeclaredMode,
+    Limits,
+    NewColumns,
+    PipelineConfig,
+    TableSpec,
+)
 from starlift.core.units import duration, offset, size
 from starlift.errors import ConfigurationError
 
 _TOP = ("source", "warehouse", "limits", "tables")
-_TABLE_KEYS = ("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac", "schema", "relation")
+_TABLE_KEYS = (
+    *("key", "cursor", "cursor_zone", "mode", "columns", "drop", "hmac", "schema", "relation"),
+    "new_columns",
+)
 _UNUSABLE = re.compile(r"^\.|[/\\,\x00-\x1f\x7f]")
 """In a table's name: it is a part of object keys, and models list tables with commas."""
-_RESERVED_COLUMNS = ("_hash", "_key", "_stale")
 
 
 def parse(text: str, file: str) -> PipelineConfig:
     """Return what the text declares. `file` is its name, for messages. Raises ConfigurationError."""
     document = _Document(text, file)
     document.only(document.raw, _TOP, ())
-    source = document.section("source", ("name", "schema"))
+    source = document.section("source", ("name", "schema", "new_columns"))
     warehouse = document.section("warehouse", ("schema", "calendar"))
     tables = document.section("tables", None)
     if not tables:
         raise document.wrong(("tables",), "no table is declared", "add [tables.NAME] with key and columns")
     schema = document.text(("source",), source, "schema", "public")
+    common = TableSpec("", (), (), schema=schema, new_columns=_new_columns(document, ("source",), source))
     return PipelineConfig(
         source_name=document.text(("source",), source, "name"),
         source_schema=schema,
         warehouse_schema=document.text(("warehouse",), warehouse, "schema", "public"),
-        tables=_tables(document, tables, schema),
+        tables=_tables(document, tables, common),
         limits=_limits(document),
         calendar=_calendar(document, warehouse),
     )
@@ -102,11 +112,11 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value != "" and "\0" not in value
 
 
-def _tables(document: _Document, tables: Mapping[str, Any], schema: str) -> dict[str, TableSpec]:
+def _tables(document: _Document, tables: Mapping[str, Any], common: TableSpec) -> dict[str, TableSpec]:
     if twin := _same_but_for_case(tuple(tables)):
         remedy = "call one otherwise, and add relation = with the name it has in the source"
         raise document.wrong(("tables", twin), f"another name is {twin!r} but for case", remedy)
-    return {name: _table(document, name, raw, schema) for name, raw in tables.items()}
+    return {name: _table(document, name, raw, common) for name, raw in tables.items()}
 
 
 def _same_but_for_case(names: tuple[str, ...]) -> str | None:
@@ -115,7 +125,8 @@ def _same_but_for_case(names: tuple[str, ...]) -> str | None:
     return next((names[at] for at, name in enumerate(folded) if name in folded[:at]), None)
 
 
-def _table(document: _Document, name: str, raw: Any, source_schema: str) -> TableSpec:
+def _table(document: _Document, name: str, raw: Any, common: TableSpec) -> TableSpec:
+    """`common`: what holds for a table that does not say otherwise."""
     path = ("tables", name)
     if _UNUSABLE.search(name) or not name:
         raise document.wrong(
@@ -142,8 +153,9 @@ def _table(document: _Document, name: str, raw: Any, source_schema: str) -> Tabl
         cursor=cursor,
         cursor_zone=zone,
         mode=cast(DeclaredMode, mode),
-        schema=document.text(path, raw, "schema", source_schema),
+        schema=document.text(path, raw, "schema", common.schema),
         relation=document.text(path, raw, "relation", name),
+        new_columns=_new_columns(document, path, raw, common.new_columns),
     )
 
 
@@ -160,11 +172,20 @@ def _check_columns(document: _Document, path: tuple[str, ...], spec: TableSpec) 
     for column in spec.taken:
         if column in spec.drop:
             raise document.wrong((*path, "drop"), f"{column} is also taken", "name it in one of them")
-        if column in _RESERVED_COLUMNS:
+        if column in RESERVED_COLUMNS:
             raise document.wrong((*path, "columns"), f"{column} is starlift's own name", "leave it out")
     if twin := _same_but_for_case(spec.taken):
         remedy = "take one of them, or both through a view that names them apart"
         raise document.wrong((*path, "columns"), f"another column is {twin!r} but for case", remedy)
+
+
+def _new_columns(
+    document: _Document, path: tuple[str, ...], raw: Mapping[str, Any], default: NewColumns = "ignore"
+) -> NewColumns:
+    policy = document.text(path, raw, "new_columns", default)
+    if policy not in get_args(NewColumns):
+        raise document.wrong((*path, "new_columns"), f"{policy!r} is not a policy", "write ignore or add")
+    return cast(NewColumns, policy)
 
 
 def _fixed_zone(document: _Document, path: tuple[str, ...], raw: Mapping[str, Any]) -> str:

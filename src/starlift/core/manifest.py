@@ -97,7 +97,7 @@ class TableState:
     this snapshot's rows that the next such pass reads again. count: rows in the snapshot where the whole
     table was scanned anyway, else None. complete_to: source time up to which the table is complete.
     shape: digest of what the columns' content depends on beside the rows. chunk: how far a read in chunks
-    has come, None where none is under way.
+    has come, None where none is under way. cursor: the column that W bounds.
     """
 
     mode: Mode
@@ -111,6 +111,7 @@ class TableState:
     shape: str = ""
     overlap: dict[str, Digest] = field(default_factory=dict)
     chunk: Chunk | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class Manifest:
     table, quarantined keys that a person gave up, with the reason. held: tables that were not read because
     their shape changed, with the reason; they keep their state. partial: a chunk; the star is whole again
     with the next batch that is not. unnamed: per table, columns of the source that no
-    list of the configuration has, so that they are not taken.
+    list of the configuration has, so that they are not taken. added: per table, columns that it was not
+    taken with before.
     """
 
     source: str
@@ -169,6 +171,7 @@ class Manifest:
     held: dict[str, str] = field(default_factory=dict)
     partial: bool = False
     unnamed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -190,6 +193,7 @@ class Manifest:
         raw["served"] = tuple(raw["served"])
         raw["unnamed"] = {name: tuple(columns) for name, columns in raw.get("unnamed", {}).items()}
         raw["inventory"] = _inventories(raw.get("inventory"))
+        raw["added"] = {name: tuple(columns) for name, columns in raw.get("added", {}).items()}
         return cls(**raw)
 
 

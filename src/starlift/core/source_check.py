@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from starlift.core.config import Limits, TableSpec
+from starlift.core.config import RESERVED_COLUMNS, Limits, TableSpec
 from starlift.core.manifest import Column, Mode
 from starlift.core.types import refusal
-from starlift.errors import ConfigurationError, DriftError
+from starlift.errors import ConfigurationError
 
 HMAC = "hmac-sha256"
 """Type of a column that is taken as a keyed hash; the name of the key follows a colon."""
@@ -47,32 +47,24 @@ class SourceTable:
 
 
 def check_table(
-    spec: TableSpec, found: SourceTable | None, known: tuple[Column, ...] | None, hmac_key: str | None = None
+    spec: TableSpec, found: SourceTable | None, hmac_key: str | None = None
 ) -> tuple[Column, ...]:
     """Return the taken columns with their types, in hash order.
 
-    `known` is the table's schema in the last manifest. What was there then and is gone or changed now is
-    drift; what was never there is a mistake in the configuration. hmac_key: the name of the key under
-    which columns are hashed, None where there is no key.
+    hmac_key: the name of the key under which columns are hashed, None where there is no key. Raises
+    ConfigurationError for what is not there or cannot be taken as it is declared.
     """
     if found is None:
-        where = ".".join(spec.address)
-        raise _missing(known is not None, f"table {where} is not in the source", f"[tables.{spec.name}]")
+        raise _missing(f"table {'.'.join(spec.address)} is not in the source", f"[tables.{spec.name}]")
     _check_kind(spec, found)
     types = {column.name: column.type for column in found.columns}
-    before = {column.name: column.type for column in known or ()}
     for name in (*spec.taken, *((spec.cursor,) if spec.cursor else ())):
         if name not in types:
-            raise _missing(name in before, f"column {spec.name}.{name} is not in the source", name)
+            raise _missing(f"column {spec.name}.{name} is not in the source", name)
         if name in spec.hmac:
             types[name] = _hashed(spec, name, hmac_key)
         elif name in spec.taken and (why := refusal(types[name])):
             raise _refused(spec, name, types[name], why)
-        elif name in before and before[name] != types[name] and not before[name].startswith(HMAC):
-            raise DriftError(
-                f"column {spec.name}.{name} was {before[name]} and is now {types[name]}",
-                "change it back in the source, then: starlift run",
-            )
     _check_key(spec, found)
     _check_cursor(spec, found)
     return tuple(Column(name, types[name]) for name in spec.taken)
@@ -110,12 +102,7 @@ def _check_kind(spec: TableSpec, found: SourceTable) -> None:
         )
 
 
-def _missing(known: bool, what: str, where: str) -> ConfigurationError | DriftError:
-    if known:
-        return DriftError(
-            f"{what}, though the last batch read it",
-            "put it back in the source, or take it out of sql/pipeline.toml, then: starlift run",
-        )
+def _missing(what: str, where: str) -> ConfigurationError:
     return ConfigurationError(
         f"{what} (is {where} in sql/pipeline.toml spelled right, and granted to this role?)",
         "edit sql/pipeline.toml, then: starlift run",
@@ -141,12 +128,29 @@ def _check_key(spec: TableSpec, found: SourceTable) -> None:
 
 def _check_cursor(spec: TableSpec, found: SourceTable) -> None:
     kind = found.type_of(spec.cursor)
-    if kind is not None and kind != "date" and not kind.startswith("timestamp"):
+    if kind is not None and not is_time(kind):
         raise ConfigurationError(
             f"column {spec.name}.{spec.cursor} is {kind}, and a cursor is a date or a timestamp; take the "
             f'line cursor = "{spec.cursor}" out of [tables.{spec.name}], and the table is read by xid',
             "edit sql/pipeline.toml, then: starlift run",
         )
+
+
+def is_time(pg_type: str) -> bool:
+    """Whether a column of the type can be a cursor."""
+    return pg_type == "date" or pg_type.startswith("timestamp")
+
+
+def kind_of(found: SourceTable) -> str:
+    """Return what kind of relation is read, for messages."""
+    return {**_VIEWS, "m": "a materialized view"}.get(found.kind, "a table")
+
+
+def takeable(spec: TableSpec, found: SourceTable, column: str) -> bool:
+    """Whether a column of the source could be taken beside those that the declaration takes."""
+    folded = {name.casefold() for name in spec.taken}
+    unusable = column in RESERVED_COLUMNS or column.casefold() in folded
+    return not unusable and not refusal(found.type_of(column) or "")
 
 
 def unnamed_columns(spec: TableSpec, found: SourceTable) -> tuple[str, ...]:

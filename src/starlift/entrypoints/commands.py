@@ -76,6 +76,7 @@ def extract(call: Call) -> Answer:
         cycle = Cycle(run.run_id)
         with cycle.timed("extract"):
             cycle.extracted = local.extract(call.pipeline, run)
+            cycle.report_held()
     return _cycle_answer(cycle)
 
 

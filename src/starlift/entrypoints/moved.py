@@ -29,7 +29,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
     seconds = ", ".join(f"{stage} {took:.2f} s" for stage, took in document["seconds"].items())
     timing = f" ({seconds})" if seconds else ""
     if not any(batches.values()):
-        if document["outcome"] != "nothing":
+        if document["outcome"] != "nothing" and not document["held"]:
             return ""
         since = f"nothing changed since batch {seq}" if seq else "nothing is pending"
         return f"{since}{timing}"

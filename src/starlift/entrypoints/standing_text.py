@@ -15,6 +15,8 @@ def standing_text(document: Mapping[str, Any]) -> str:
     """Say how the pipeline stands: tables, batches, and what is not as it should be."""
     parts = [_tables(document["tables"])] if document["tables"] else []
     parts.append("\n".join(_batches(document)))
+    if held := document["held"]:
+        parts.append(table(["held", "reason"], [[row["table"], row["reason"]] for row in held]))
     if quarantine := document["quarantine"]:
         cells = [[q["table"], q["key"], q["stage"], q["seq"], q["reason"]] for q in quarantine]
         parts.append(_list(["quarantined", "key", "stage", "batch", "reason"], cells))

@@ -80,7 +80,7 @@ def _document(found: _Found) -> dict[str, Any]:
         },
         "quarantine": [dict(vars(row)) for row in standing.quarantine] if standing else None,
         "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
-        "held": [],
+        "held": _held(found),
         "deleted_at_source": _deleted(found),
         "unnamed": _unnamed(found),
         "watermark_holder": _holder(found),
@@ -103,6 +103,12 @@ def _tables(found: _Found) -> dict[str, dict[str, Any]]:
         }
         for name, state in (found.manifest.tables if found.manifest else {}).items()
     }
+
+
+def _held(found: _Found) -> list[dict[str, str]]:
+    """Tables that the newest batch did not read because their shape changed."""
+    held = found.manifest.held if found.manifest else {}
+    return [{"table": name, "reason": reason} for name, reason in held.items()]
 
 
 def _deleted(found: _Found) -> dict[str, int] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlift.core.manifest import Counts
-from starlift.errors import HeldError, LostRace, StarliftError
+from starlift.errors import DriftError, HeldError, LostRace, StarliftError
 from starlift.ports import Applied, Loaded, StarCounts
 from starlift.stages.extract import Extracted
 
@@ -58,18 +58,32 @@ class Cycle:
     @property
     def outcome(self) -> str:
         """What `--json` calls it: lost, held, applied (a batch is in the warehouse that was not before),
-        failed, transformed or extracted where it came no further, or nothing."""
+        failed, transformed or extracted where it came no further, or nothing. Tables that are held alone
+        make it held only where there was nothing else."""
         if any(isinstance(error, LostRace) for error in self.errors):
             return "lost"
         if any(isinstance(error, HeldError) for error in self.errors):
             return "held"
         if self.loaded:
             return "applied"
-        if self.errors:
+        if not all(self.held and isinstance(error, DriftError) for error in self.errors):
             return "failed"
         if self.transformed:
             return "transformed"
-        return "extracted" if self.extracted and self.extracted.kind else "nothing"
+        landed = self.extracted and self.extracted.kind
+        return "extracted" if landed else "held" if self.held else "nothing"
+
+    @property
+    def held(self) -> dict[str, DriftError]:
+        """Why a table was not read, by table."""
+        return self.extracted.held if self.extracted else {}
+
+    def report_held(self) -> None:
+        """Add an error for each table that is held, beside what the cycle did with the others."""
+        self.errors += [
+            DriftError(f"table {name} is held, the others go on: {error.message}", error.hint)
+            for name, error in self.held.items()
+        ]
 
     def document(self) -> dict[str, Any]:
         """Return the object that `starlift run --json` prints; a single stage gives its part."""
@@ -87,6 +101,7 @@ class Cycle:
             },
             "tables": self.tables(),
             "star": {name: vars(counts) for name, counts in self.star().items()},
+            "held": {name: error.message for name, error in self.held.items()},
             "quarantined": self.quarantined,
             "unnamed": dict(self.extracted.unnamed) if self.extracted else {},
             "seconds": self.seconds,
@@ -155,6 +170,7 @@ def run_cycle(run_id: str, stages: Stages) -> Cycle:
         cycle.transformed = _collected(cycle, "transform", stages.transform) or []
         cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
         _admit_loss(cycle)
+    cycle.report_held()
     return cycle
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from starlift.core import polling
-from starlift.core.config import Limits, PipelineConfig, TableSpec
+from starlift.core.config import Limits, TableSpec
+from starlift.core.drift import Known, Taken, known
 from starlift.core.manifest import Column, Manifest, Mode, TableState
 from starlift.core.polling import Measure, Reached, Read
-from starlift.core.source_check import SourceTable, check_table, choose_mode, shape_of
+from starlift.core.source_check import SourceTable, choose_mode, shape_of
 from starlift.ports import Barrier, Preflight, SourceSnapshot
 
 
@@ -35,36 +36,37 @@ class TablePoll:
         """Return where the next poll of the table starts."""
         state = polling.advance(self.read, self.state, self.reached, self.measure)
         shape = shape_of(self.spec, self.found)
-        return replace(state, mode=self.mode, relations=self.found.relations, shape=shape)
+        return replace(
+            state, mode=self.mode, relations=self.found.relations, shape=shape, cursor=self.spec.cursor
+        )
 
 
-def plan(config: PipelineConfig, previous: Manifest | None, preflight: Preflight) -> list[TablePoll]:
+def plan(
+    tables: Mapping[str, Taken], previous: Manifest | None, preflight: Preflight, limits: Limits
+) -> list[TablePoll]:
     """Return what to read of each table, before clock and horizon are known (`measure` fixes the rest).
 
-    Raises what `check_table` and `choose_mode` raise of a table that cannot be read as it is declared.
+    Raises what `choose_mode` raises of a table that cannot be read as it is declared.
     """
     polls = []
-    for name, spec in config.tables.items():
-        state = previous.tables.get(name) if previous else None
-        known = previous.schema.get(name) if previous else None
-        found = preflight.tables.get(name)
-        columns = check_table(spec, found, known, preflight.hmac_key)
-        assert found is not None  # noqa: S101 - check_table raises where it is missing
+    for name, taken in tables.items():
+        spec, found, before = taken.spec, preflight.tables[name], known(previous, name)
+        state = before.state if before else None
         polling.check_relations(name, state, found.relations)
-        mode = choose_mode(spec, found, preflight.sees_all, config.limits)
-        start = state if previous and _same(previous, spec, columns, found) else None
-        polls.append(TablePoll(spec, found, columns, state, mode, polling.plan(spec, start, found, mode)))
+        mode = choose_mode(spec, found, preflight.sees_all, limits)
+        start = state if before and _same(before, taken, found) else None
+        polls.append(
+            TablePoll(spec, found, taken.columns, state, mode, polling.plan(spec, start, found, mode))
+        )
     return polls
 
 
-def _same(previous: Manifest, spec: TableSpec, columns: tuple[Column, ...], found: SourceTable) -> bool:
+def _same(before: Known, taken: Taken, found: SourceTable) -> bool:
     """Whether the rows the last batch left are still told by the same key and columns."""
-    name = spec.name
     return (
-        name in previous.tables
-        and previous.schema[name] == columns
-        and previous.keys[name] == spec.key
-        and previous.tables[name].shape == shape_of(spec, found)
+        before.columns == taken.columns
+        and before.key == taken.spec.key
+        and before.state.shape == shape_of(taken.spec, found)
     )
 
 

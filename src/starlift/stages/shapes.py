@@ -1,0 +1,79 @@
+"""The shapes in which a poll finds the tables: which of them it reads, and which it holds.
+
+A table that drifted is held for itself: it keeps the state, the schema and the key of the last batch, and
+the others go on. What the models cannot be made of is asked before a batch has it for ever: where it is
+the source that changed a table so, that table is held too; where it is the configuration, nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from starlift.core.config import PipelineConfig
+from starlift.core.drift import Taken, known, take
+from starlift.core.manifest import Column, Manifest
+from starlift.errors import ConfigurationError, DriftError
+from starlift.ports import Preflight
+
+Schema = Mapping[str, tuple[Column, ...]]
+Keys = Mapping[str, tuple[str, ...]]
+
+Approve = Callable[[Schema, Keys], None]
+"""Asked of schemas and keys by table before a batch is the first to have them; raises to refuse them."""
+
+
+@dataclass
+class Shapes:
+    """What a poll makes of the tables. schema, keys: of all tables, of a held one as the last batch had
+    them. taken: those that are read. held: why the others are not."""
+
+    schema: dict[str, tuple[Column, ...]] = field(default_factory=dict)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    taken: dict[str, Taken] = field(default_factory=dict)
+    held: dict[str, DriftError] = field(default_factory=dict)
+
+
+def find_shapes(
+    config: PipelineConfig,
+    previous: Manifest | None,
+    preflight: Preflight,
+    approve: Approve,
+    accept: Collection[str] = (),
+) -> Shapes:
+    """Return the shapes of all tables. accept: tables that a person takes as they are.
+
+    Raises ConfigurationError for a table that was never there, for what cannot be accepted, and what
+    `approve` raises of a shape that the configuration asks for.
+    """
+    shapes = Shapes()
+    for name, spec in config.tables.items():
+        before, found = known(previous, name), preflight.tables.get(name)
+        if before:
+            shapes.schema[name], shapes.keys[name] = before.columns, before.key
+        try:
+            taken = take(spec, found, before, preflight.hmac_key, accepted=name in accept)
+        except DriftError as error:
+            shapes.held[name] = error
+        else:
+            shapes.taken[name] = taken
+            if not taken.by_source:
+                shapes.schema[name], shapes.keys[name] = taken.columns, taken.spec.key
+    _ask(shapes, previous, approve)
+    return shapes
+
+
+def _ask(shapes: Shapes, previous: Manifest | None, approve: Approve) -> None:
+    """Ask for what the configuration changed, then for each table that the source changed."""
+    if previous is None or (previous.schema, previous.keys) != (shapes.schema, shapes.keys):
+        approve(shapes.schema, shapes.keys)
+    for name, taken in list(shapes.taken.items()):
+        if not taken.by_source:
+            continue
+        try:
+            approve({**shapes.schema, name: taken.columns}, shapes.keys)
+        except ConfigurationError as error:
+            shapes.held[name] = DriftError(error.message, error.hint)
+            del shapes.taken[name]
+        else:
+            shapes.schema[name] = taken.columns
