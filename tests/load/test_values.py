@@ -163,6 +163,9 @@ BENT: list[tuple[str, pa.DataType, Any, Any, str]] = [
     ("bit(3)", pa.string(), "101", "1010", "bit(3), which would alter 1010"),
     ("varbit(3)", pa.string(), "1", "1010", "bit varying(3), which would alter 1010"),
     ("numeric(5,1)[]", pa.string(), "{1.5}", "{1.55}", "numeric(5,1)[], which would alter {1.55}"),
+    ("name", pa.string(), "n" * 63, "n" * 64, f"name, which would alter {'n' * 64}"),
+    ('"char"', pa.string(), "n", "no", '"char", which would alter no'),
+    ('"char"', pa.string(), "", "\\9", '"char", which would alter \\9'),
 ]  # fmt: skip
 """Type in the star, Arrow type, a value that it holds, one that it would round or cut, and the reason."""
 

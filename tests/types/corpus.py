@@ -41,12 +41,14 @@ HUGE = "9" * 130_000 + "." + "1" * 16_000
 class Case:
     """A type as DDL names it, and values beside those that are tried on every type.
 
-    shown: the name in the document, where it is not the type's own.
+    shown: the name in the document, where it is not the type's own. since: the major version of PostgreSQL
+    that brought the type.
     """
 
     type: str
     values: tuple[str, ...] = ()
     shown: str = ""
+    since: int = 13
 
     @property
     def name(self) -> str:
@@ -87,8 +89,8 @@ CASES: tuple[Case, ...] = (
     Case("numeric(20,8)", ("0.0000001", "1e-8", "-0.00000010")),
     Case("numeric", (HUGE, "-" + HUGE, "1.10", "1.1", "1e-1000", "1e1000")),
     Case("numeric(39,2)", ("9" * 37 + ".99", "1.005")),
-    Case("numeric(5,-2)", ("1234567", "49", "-9999949")),
-    Case("numeric(2,5)", ("0.00099", "0.000001")),
+    Case("numeric(5,-2)", ("1234567", "49", "-9999949"), since=15),
+    Case("numeric(2,5)", ("0.00099", "0.000001"), since=15),
     Case("date", DAYS),
     Case("time", ("00:00:00", "23:59:59.999999", "24:00:00", "10:00:00.5")),
     Case("time(0)", ("23:59:59.4", "23:59:59.9")),
@@ -135,8 +137,8 @@ CASES: tuple[Case, ...] = (
     Case("tsrange", ("[-infinity,infinity]", '["0044-03-15 12:00:00 BC",)')),
     Case("tstzrange", ('[2024-03-31 01:00+01,"2024-03-31 03:00+02")', "[-infinity,infinity]")),
     Case("daterange", ("[0044-03-15 BC,5874897-12-31)", "[,infinity]")),
-    Case("int4multirange", ("{[1,3),[5,7)}", "{(,)}")),
-    Case("tstzmultirange", ("{[2024-01-01 00:00+00,infinity)}",)),
+    Case("int4multirange", ("{[1,3),[5,7)}", "{(,)}"), since=14),
+    Case("tstzmultirange", ("{[2024-01-01 00:00+00,infinity)}",), since=14),
     Case("oid", ("4294967295",)),
     Case("xid8", ("18446744073709551615",)),
     Case("tid", ("(4294967295,65535)",)),
@@ -160,3 +162,6 @@ CASES: tuple[Case, ...] = (
     Case("tags", _TEXT_ARRAY[:2], "domain over text[]"),
     Case("public.hstore", ('a=>NULL, "b c"=>"\\"d\\\\"', '""=>""', "😀=>é"), "hstore (extension)"),
 )  # fmt: skip
+
+NEWER = ((17, "interval", "infinity"), (14, "numeric", "Infinity"))
+"""Values that a type takes only from a major version of PostgreSQL on."""

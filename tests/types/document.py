@@ -14,7 +14,7 @@ from pathlib import Path
 from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.core.types import RULES, Rule
 from tests.postgres import PostgresForTests, server_of_this_process
-from tests.types.corpus import CASES, ODD, Case
+from tests.types.corpus import CASES, NEWER, ODD, Case
 from tests.types.journey import Journey, Outcome, travel
 
 FILE = Path(__file__).parents[2] / "docs" / "types.md"
@@ -48,6 +48,16 @@ column and value named, or its type is refused when the table is first read, wit
 |---|---|---|---|
 """
 
+_OLDER = """
+## Older servers
+
+The values below also travel on PostgreSQL 13 to {before}, where all of this holds too. A test finds there:
+
+| type or value | from PostgreSQL |
+|---|---|
+{newer}| "char" above ASCII | 15; before, its byte is no text: the batch is held, by table |
+"""
+
 _OUTCOMES = """
 ## What became of the odd values
 
@@ -64,7 +74,7 @@ tabs, line ends, `\\N`, `\\.`, emoji, NULL and more. It took those that its inpu
 
 def document(journey: Journey) -> str:
     """Return the text of docs/types.md."""
-    parts = [_HEAD.format(version=MADE_ON), *_rules(), _count(journey)]
+    parts = [_HEAD.format(version=MADE_ON), *_rules(), _older(), _count(journey)]
     by_case = {case: [outcome for outcome in journey.dimension if outcome.case == case] for case in CASES}
     parts += [_line(case, outcomes) for case, outcomes in by_case.items()]
     return "".join(parts)
@@ -86,6 +96,14 @@ def _is_plain(rule: Rule) -> bool:
 def _rule(rule: Rule) -> str:
     seen = {"string": "text", None: "refused"}.get(rule.arrow, rule.arrow)
     return f"| {rule.name} | {seen} | {rule.warehouse} | {rule.note} |\n"
+
+
+def _older() -> str:
+    found = [(case.since, case.name) for case in CASES if case.since > 13]
+    found += [(since, f"{kind} {_shown(value)}") for since, kind, value in NEWER]
+    return _OLDER.format(
+        before=MADE_ON - 1, newer="".join(f"| {what} | {since} |\n" for since, what in sorted(found))
+    )
 
 
 def _count(journey: Journey) -> str:

@@ -108,9 +108,14 @@ class Journey:
     version: int
 
 
+Columns = Mapping[str, Case]
+"""The table's columns, by name; a server before a type came has none of it."""
+
 _FILL = """
 CREATE FUNCTION pg_temp.fill(number int, type text, value text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    -- a "char" before PostgreSQL 15 is not always text
+    EXECUTE format('SELECT convert_from(textsend(CAST($1 AS %s)::text), ''UTF8'')', type) USING value;
     EXECUTE format('INSERT INTO odd (which, %I) VALUES ($1, CAST($2 AS %s))', 'v' || number, type)
     USING number, value;
 EXCEPTION WHEN OTHERS THEN
@@ -125,40 +130,41 @@ def travel(postgres: PostgresForTests, folder: Path, engine: DuckDBEngine) -> Jo
         for database in (source, warehouse):
             with connected(database.admin) as admin:
                 admin.run("CREATE EXTENSION hstore SCHEMA public")
-        _fill(source)
-        pipeline = Pipeline(source, warehouse, {"odd": _spec()}, _models(), own_sql(folder, _star_ddl()))
+        columns = _columns(postgres.version)
+        _fill(source, columns)
+        sql = own_sql(folder, _star_ddl(columns))
+        pipeline = Pipeline(source, warehouse, {"odd": _spec(columns)}, _models(columns), sql)
         pipeline.migrate()
         pipeline.run(engine)
-        dimension, fact = (_outcomes(pipeline, name) for name in ("dim_odd", "fact_odd"))
+        dimension, fact = (_outcomes(pipeline, name, columns) for name in ("dim_odd", "fact_odd"))
         with connected(source.admin) as admin:
             admin.run("UPDATE odd SET touched = true")
-            version = int(admin.run("SELECT current_setting('server_version_num')")[0][0]) // 10000
         _, again = pipeline.run(engine)
-        return Journey(dimension, fact, again, version)
+        return Journey(dimension, fact, again, postgres.version)
 
 
-def _columns() -> list[str]:
-    return [f"v{number}" for number in range(len(CASES))]
+def _columns(version: int) -> Columns:
+    return {f"v{number}": case for number, case in enumerate(CASES) if case.since <= version}
 
 
-def _typed_columns() -> str:
-    return ", ".join(f"{name} {case.type}" for name, case in zip(_columns(), CASES, strict=True))
+def _typed(columns: Columns) -> str:
+    return ", ".join(f"{name} {case.type}" for name, case in columns.items())
 
 
-def _spec() -> TableSpec:
-    return TableSpec("odd", ("id",), ("id", "which", *_columns()), mode="xid")
+def _spec(columns: Columns) -> TableSpec:
+    return TableSpec("odd", ("id",), ("id", "which", *columns), mode="xid")
 
 
-def _star_ddl() -> str:
-    columns = f"id integer{{}}, which integer, {_typed_columns()}"
+def _star_ddl(taken: Columns) -> str:
+    columns = f"id integer{{}}, which integer, {_typed(taken)}"
     return (
         f"{TYPES_DDL} CREATE TABLE dim_odd ({columns.format(' PRIMARY KEY')});"
         f"CREATE TABLE fact_odd (record_id serial PRIMARY KEY, {columns.format('')});"
     )
 
 
-def _models() -> list[Model]:
-    select = f"SELECT id, which, {', '.join(_columns())} FROM odd"
+def _models(columns: Columns) -> list[Model]:
+    select = f"SELECT id, which, {', '.join(columns)} FROM odd"
     return [
         parse_model(
             f"{short}_odd", f"-- One row a value.\n-- kind: {kind}\n-- key: id\n-- from: odd\n{select}", ""
@@ -167,17 +173,17 @@ def _models() -> list[Model]:
     ]
 
 
-def _fill(source: SourceDatabase) -> None:
+def _fill(source: SourceDatabase, columns: Columns) -> None:
     candidates = [
-        (number, case.type, value)
-        for number, case in enumerate(CASES)
+        (int(name[1:]), case.type, value)
+        for name, case in columns.items()
         for value in (None, *dict.fromkeys((*case.values, *ODD)))
     ]
     with connected(source.admin) as admin:
         admin.run(TYPES_DDL)
         admin.run(
             f"CREATE TABLE odd (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, which integer, "
-            f"touched boolean, {_typed_columns()})"
+            f"touched boolean, {_typed(columns)})"
         )
         admin.run(_FILL)
         admin.run(
@@ -189,13 +195,13 @@ def _fill(source: SourceDatabase) -> None:
 
 
 def _printed(
-    connection: pg8000.native.Connection, table: str
+    connection: pg8000.native.Connection, table: str, columns: Columns
 ) -> dict[int, tuple[int, str | None, str | None]]:
     """Return, by id, the case's number, the value as printed, and that with the bits of a float."""
-    texts = ", ".join(f"{name}::text" for name in _columns())
+    texts = ", ".join(f"{name}::text" for name in columns)
     bits = ", ".join(
         f"encode({'float4' if case.type == 'real' else 'float8'}send({name}), 'hex')"
-        for name, case in zip(_columns(), CASES, strict=True)
+        for name, case in columns.items()
         if case.type in ("real", "double precision")
     )
     connection.run(SETTINGS)
@@ -207,9 +213,9 @@ def _printed(
     }
 
 
-def _outcomes(pipeline: Pipeline, table: str) -> list[Outcome]:
+def _outcomes(pipeline: Pipeline, table: str, taken: Columns) -> list[Outcome]:
     with connected(pipeline.source.admin) as source, connected(pipeline.warehouse.owner) as warehouse:
-        sent, arrived = _printed(source, "odd"), _printed(warehouse, table)
+        sent, arrived = _printed(source, "odd", taken), _printed(warehouse, table, taken)
         reasons = dict(warehouse.run("SELECT key, reason FROM starlift.quarantine"))
     (schema,) = Manifest.decode(log.read(pipeline.ingestion, 1)).schema.values()
     columns = {column.name: column.type for column in schema}

@@ -64,3 +64,16 @@ def test_bytes_that_are_no_text_are_refused_and_never_guessed(postgres: Postgres
             owner.run("INSERT INTO \"öl\" VALUES (2, convert_from('\\xf6', 'SQL_ASCII'))")
         with pytest.raises(HeldError, match=r"table öl: SQLSTATE 22021.*SQL_ASCII"):
             landed(url)
+
+
+def test_a_char_above_ascii_is_text_or_refused(postgres: PostgresForTests) -> None:
+    """Before PostgreSQL 15 the byte is sent as it is, in UTF-8 too, where it is half a character."""
+    with database(postgres, "UTF8") as url:
+        with connected(url) as owner:
+            owner.run('ALTER TABLE "öl" ALTER "größe" TYPE "char"')
+            owner.run("INSERT INTO \"öl\" VALUES (1, 'ö')")
+        if postgres.version >= 15:
+            assert landed(url) == [{"id": 1, "größe": r"\303"}]
+        else:
+            with pytest.raises(HeldError, match=r'table öl: SQLSTATE 22021.*"char"'):
+                landed(url)

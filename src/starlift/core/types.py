@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule("interval", r"interval( [a-z ]+)?(\(\d\))?", "string", "interval"),
     Rule("text, varchar", r"text|character varying(\(\d+\))?", "string", "character varying"),
     Rule("character(n)", r"character(\(\d+\))?|bpchar", "string", "character varying", _BLANKS),
-    Rule('"char"', r'"char"', "string", '"char"', "before PostgreSQL 16 ASCII only"),
+    Rule('"char"', r'"char"', "string", '"char"', "before PostgreSQL 15 ASCII only"),
     Rule("name", r"name", "string", "name"),
     Rule("bytea", r"bytea", "string", "bytea"),
     Rule("bit, bit varying", r"(bit|bit varying)(\(\d+\))?|\"bit\"", "string", "bit varying"),

@@ -31,12 +31,16 @@ FLUSH_INTERVAL = 0.02
 """Seconds to wait for the source to flush its write-ahead log, and between two looks at it."""
 
 
+_NO_TEXT = "22021"
+"""SQLSTATE of bytes that the encoding does not know."""
+
+
 class PostgresSource:
     """Keeps the promises of `ports.Source` for PostgreSQL 13 and later."""
 
     def __init__(self, dsn: Dsn, hmac_key: HmacKey | None = None) -> None:
         """`hmac_key`: the secret under which columns are hashed in the source's own query."""
-        self._dsn = dsn
+        self.dsn = dsn
         self._hmac = hmac_key
         self._open: pg8000.native.Connection | None = None
 
@@ -45,13 +49,13 @@ class PostgresSource:
 
     def __exit__(self, *_: object) -> None:
         if self._open is not None:
-            with translated(self._dsn, "source"):
+            with translated(self.dsn, "source"):
                 self._open.close()
 
     @property
     def _connection(self) -> pg8000.native.Connection:
         if self._open is None:
-            self._open = connect(self._dsn, "source")
+            self._open = connect(self.dsn, "source")
         return self._open
 
     def _run(self, statement: str, **values: Any) -> list[list[Any]]:
@@ -59,11 +63,11 @@ class PostgresSource:
         return rows or []
 
     def preflight(self, tables: Sequence[TableSpec]) -> Preflight:
-        with translated(self._dsn, "source"):
+        with translated(self.dsn, "source"):
             version, standby, clock, sees_all = self._run(sql.SERVER)[0]
             if int(version) < 130000 or standby:
                 raise ConfigurationError(
-                    f"the source {self._dsn} is "
+                    f"the source {self.dsn} is "
                     + (
                         "a standby, which shows neither its primary's open transactions nor its xids"
                         if standby
@@ -98,7 +102,7 @@ class PostgresSource:
         return found
 
     def barrier(self) -> Barrier:
-        with translated(self._dsn, "source"):
+        with translated(self.dsn, "source"):
             clock, oldest, blind, pid, user = self._run(sql.BARRIER)[0]
             prepared = self._run(sql.PREPARED)[0][0]
         holder = {"pid": pid, "user": user, "since": oldest} if oldest else None
@@ -106,23 +110,23 @@ class PostgresSource:
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
-        with translated(self._dsn, "source"):
+        with translated(self.dsn, "source"):
             self._begin(sql.BEGIN_SNAPSHOT)
             xmin, text = self._run(sql.SNAPSHOT)[0]
             position = self._run(sql.POSITION)[0][0]
             self._hand_over_key()
         yield PostgresSnapshot(self, xmin, text, position)
-        with translated(self._dsn, "source"):
+        with translated(self.dsn, "source"):
             self._run("COMMIT")
 
     def settle(self, position: str) -> None:
         deadline = time.monotonic() + FLUSH_TIMEOUT
         nudged = False
-        with translated(self._dsn, "source"):
+        with translated(self.dsn, "source"):
             while not self._run(sql.FLUSHED, position=position)[0][0]:
                 if time.monotonic() > deadline:
                     raise UnavailableError(
-                        f"the source {self._dsn} has not written its log to disk for {FLUSH_TIMEOUT:.0f} s",
+                        f"the source {self.dsn} has not written its log to disk for {FLUSH_TIMEOUT:.0f} s",
                         "see to its disk, then: starlift run",
                     )
                 if not nudged:
@@ -146,7 +150,7 @@ class PostgresSource:
     def reading(self, read: Read) -> Iterator[pg8000.native.Connection]:
         """Give the connection for one read of a table; one that changed shape since preflight drifted."""
         try:
-            with translated(self._dsn, "source"), withholding.withheld():
+            with translated(self.dsn, "source"), withholding.withheld():
                 yield self._connection
         except StarliftError as error:
             state = sqlstate(error.__cause__) if error.__cause__ else ""
@@ -155,15 +159,16 @@ class PostgresSource:
                     f"table {read.table} changed its shape while it was being read", "starlift run"
                 ) from error
             if type(error) is StarliftError:
-                raise _stopped(read, self._dsn, state) from error
+                raise _stopped(read, self.dsn, state) from error
             raise
 
 
 def _stopped(read: Read, dsn: Dsn, state: str) -> HeldError:
     stop = f"the source {dsn} cannot print a row of table {read.table}: {withholding.said(state)}"
-    if state in ("22021", "22P05"):
+    if state in (_NO_TEXT, "22P05"):
         return HeldError(
-            f"{stop} (bytes need not be text where the encoding is SQL_ASCII)",
+            f'{stop} (bytes need not be text where the encoding is SQL_ASCII, nor in a "char" before '
+            "PostgreSQL 15)",
             "correct the value there, as text in UTF-8, then: starlift run",
         )
     rows = f"SELECT * {sql.origin(read)}"
@@ -201,6 +206,8 @@ class PostgresSnapshot:
             _set(connection, read, 0)
             connection.run(sql.copy(read), stream=gathered)
         gathered.flush()
+        if not gathered.is_text:
+            raise _stopped(read, self._source.dsn, _NO_TEXT)
         return int(connection.row_count)
 
 
@@ -211,11 +218,15 @@ def _set(connection: pg8000.native.Connection, read: Read, number: int) -> None:
 
 
 class _Gathered:
-    """The stream pg8000 writes to, one message a row, handed on in larger pieces of whole lines."""
+    """The stream pg8000 writes to, one message a row, handed on in larger pieces of whole lines.
+
+    is_text: whether all was UTF-8. A server in that encoding sends what it has without looking at it.
+    """
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
         self._buffer = bytearray()
+        self.is_text = True
 
     def write(self, data: bytes) -> None:
         self._buffer += data
@@ -224,5 +235,14 @@ class _Gathered:
 
     def flush(self) -> None:
         if self._buffer:
+            self.is_text = self.is_text and _is_text(self._buffer)
             self._sink(bytes(self._buffer))
             self._buffer.clear()
+
+
+def _is_text(data: bytearray) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

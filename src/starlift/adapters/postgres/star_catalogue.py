@@ -23,7 +23,8 @@ NOT_LOADED = "(not loaded)"
 class StarColumn:
     """A column. type: as `format_type` prints it, the one under a domain. length: limit of a varchar.
     generated: the database computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its
-    type without length or precision, None where it has neither. domain: its type, where that is one."""
+    type without length or precision, None where it has neither; text for the types that cut whatever they
+    read, name and "char". domain: its type, where that is one."""
 
     name: str
     type: str
@@ -89,8 +90,9 @@ SELECT c.relname, a.attname, format_type(base.type, base.modifier), base.require
        CASE WHEN base.type = 'varchar'::regtype AND base.modifier > 4 THEN base.modifier - 4 END,
        a.attcollation <> 0, a.attgenerated <> '',
        a.attidentity <> '' OR pg_get_serial_sequence(c.oid::regclass::text, a.attname) IS NOT NULL,
-       (SELECT format_type(t.oid, -1) FROM pg_type t
-        WHERE t.oid = base.type AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace),
+       CASE WHEN base.type IN ('name'::regtype, '"char"'::regtype) THEN 'text' ELSE
+           (SELECT format_type(t.oid, -1) FROM pg_type t WHERE t.oid = base.type
+            AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace) END,
        CASE WHEN a.atttypid <> base.type THEN format_type(a.atttypid, a.atttypmod) END
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 {BASE_TYPE}
