@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from starlift.adapters.postgres.connection import Dsn
 from starlift.core.config import TableSpec
-from starlift.errors import ConfigurationError
+from starlift.errors import ConfigurationError, HeldError
+from starlift.stages import log
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 
@@ -131,6 +133,20 @@ def test_a_view_without_a_cursor_is_refused(viewed: Extractor) -> None:
         viewed.poll()
 
 
+@pytest.mark.parametrize("name", ["same", None])
+def test_a_view_whose_key_is_none_is_refused_before_a_batch_is_written(
+    viewed: Extractor, shop: Shop, name: str | None
+) -> None:
+    take(viewed, replace(viewed.config.tables["shown"], key=("name",)))
+    shop.run("UPDATE item SET name = :name WHERE id < 3", name=name)
+    with pytest.raises(HeldError, match=r"table shown: \(name\) does not tell its rows apart") as held:
+        viewed.poll()
+    assert held.value.hint.startswith("choose another key under [tables.shown]")
+    assert log.head(viewed.lake)[0] == 0
+    take(viewed, replace(viewed.config.tables["shown"], key=("id",)))
+    assert viewed.poll().counts["shown"].read == 3
+
+
 def test_a_materialized_view_is_refused(any_kind: Extractor, shop: Shop) -> None:
     shop.run("CREATE MATERIALIZED VIEW frozen AS SELECT * FROM item")
     shop.run("GRANT SELECT ON frozen TO starlift_source")
@@ -147,6 +163,78 @@ def test_a_table_with_children_by_inheritance_is_read_with_them(any_kind: Extrac
     any_kind.poll()
     assert any_kind.landed()["7"]["name"] == "grown"
     assert len(any_kind.manifest(1).tables["item"].relations) == 2
+
+
+def test_a_child_of_two_parents_is_read_once(any_kind: Extractor, shop: Shop) -> None:
+    shop.run("CREATE TABLE mother () INHERITS (item)")
+    shop.run("CREATE TABLE father () INHERITS (item)")
+    shop.run("CREATE TABLE child () INHERITS (mother, father)")
+    shop.run("INSERT INTO child VALUES (7, 'child')")
+    any_kind.poll()
+    assert any_kind.names() == shop.names()
+    assert len(any_kind.manifest(1).tables["item"].relations) == 4
+
+
+@pytest.mark.parametrize("mode", ["xid", "timestamp"])
+def test_a_key_that_parent_and_child_share_is_found_before_a_batch_is_written(
+    extractor_of: MakeExtractor, shop: Shop, mode: str
+) -> None:
+    """Also where one of the two rows came with a batch before: the other would take its place."""
+    extractor = extractor_of(mode)
+    shop.run("CREATE TABLE child (PRIMARY KEY (id)) INHERITS (item)")
+    extractor.poll()
+    shop.run("INSERT INTO child VALUES (2, 'twin')")
+    with pytest.raises(HeldError, match=r"table item: two rows have the key \(2\) \(id\); one is of a table"):
+        extractor.poll()
+    assert log.head(extractor.lake)[0] == 1
+    shop.run("UPDATE child SET id = 4")
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+@pytest.fixture
+def far(shop: Shop) -> str:
+    """A foreign server, here the same, with a table `far_item`; returns its name."""
+    if not shop.run("SELECT FROM pg_available_extensions WHERE name = 'postgres_fdw'"):
+        pytest.skip("this server has no postgres_fdw")
+    dsn = Dsn.parse(shop.database.reader)
+    shop.run("CREATE EXTENSION postgres_fdw")
+    where = f"host '{dsn.host}', port '{dsn.port}', dbname '{dsn.database}'"
+    shop.run(f"CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({where})")
+    login = f"user '{dsn.user}', password '{dsn.password}'"
+    shop.run(f"CREATE USER MAPPING FOR starlift_source SERVER far OPTIONS ({login})")
+    shop.run("CREATE TABLE far_item (id int PRIMARY KEY, name text, changed timestamptz DEFAULT now())")
+    shop.run("INSERT INTO far_item VALUES (1, 'a'), (2, 'b')")
+    shop.run("GRANT SELECT ON far_item TO starlift_source")
+    return "far"
+
+
+def test_a_foreign_table_is_read_by_its_cursor(any_kind: Extractor, shop: Shop, far: str) -> None:
+    shop.run(
+        "CREATE FOREIGN TABLE near (id int, name text, changed timestamptz) "
+        f"SERVER {far} OPTIONS (table_name 'far_item')"
+    )
+    shop.run("GRANT SELECT ON near TO starlift_source")
+    take(any_kind, replace(any_kind.config.tables["item"], name="near"))
+    any_kind.poll()
+    assert any_kind.poll().kind is None
+    shop.run("INSERT INTO far_item VALUES (3, 'c')")
+    any_kind.poll()
+    assert {key: row["name"] for key, row in any_kind.landed("near").items()} == {
+        "1": "a",
+        "2": "b",
+        "3": "c",
+    }
+    state = any_kind.manifest(2).tables["near"]
+    # what `starlift status` calls best effort
+    assert (state.mode, state.px) == ("timestamp", None)
+
+
+def test_a_foreign_table_under_a_table_is_refused(any_kind: Extractor, shop: Shop, far: str) -> None:
+    """Its rows have no transaction id, so after the first read none of their changes would be seen."""
+    shop.run(f"CREATE FOREIGN TABLE near () INHERITS (item) SERVER {far} OPTIONS (table_name 'far_item')")
+    with pytest.raises(ConfigurationError, match="item: near under it is a foreign table"):
+        any_kind.poll()
 
 
 def test_an_unlogged_table_is_read_as_any_other(any_kind: Extractor, shop: Shop) -> None:

@@ -176,7 +176,9 @@ def test_a_relation_that_cannot_be_taken_is_a_comment_with_reason_and_remedy(
     }.items():
         assert re.search(rf"# {re.escape(relation)}: [^#]*# Not taken: [^#]*{re.escape(reason)}", comments)
     taken = parse(text, "pipeline.toml").tables
-    assert len(taken) == 12
+    assert len(taken) == 11
+    assert "# Not taken by itself: it inherits from crm.event" in text
+    assert re.search(r'\n#\[tables\.big_event\]\n(#schema = "crm"\n)?#key = \["id"\]\n#mode = "auto"\n', text)
     assert {taken["crm_note"].address, taken["sales_note"].address} == {("crm", "note"), ("Sales", "note")}
 
 
@@ -211,6 +213,10 @@ def test_a_second_init_adds_what_is_missing_and_changes_nothing(
         (("--fact", "nothing"), "table nothing is not in the source; there are: address_book"),
         (("--fact", "note"), "table note is in several schemas"),
         (("--fact", "visit"), "table visit cannot be taken: it has no unique key"),
+        (
+            ("--fact", "big_event"),
+            "crm.event, from which it inherits, brings its rows; name that, or declare",
+        ),
         (("--dimension", "price_list"), "declare it in pipeline.toml and write its model by hand"),
         (("--fact", "receipt", "--dimension", "receipt"), "table receipt is named twice"),
     ],

@@ -31,6 +31,7 @@ class Read:
     has_xids: False for a view. whole: every row.
     xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
+    apart: the key, where no index of the source holds its rows apart.
     """
 
     table: str
@@ -45,6 +46,7 @@ class Read:
     cursor_type: str | None = None
     cursor_zone: str = "UTC"
     new_relations: tuple[int, ...] = ()
+    apart: tuple[str, ...] = ()
 
     @property
     def scans(self) -> bool:
@@ -77,6 +79,7 @@ def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mo
         cursor=spec.cursor,
         cursor_type=found.type_of(spec.cursor),
         cursor_zone=spec.cursor_zone,
+        apart=spec.key if found.has_children or not found.has_xids else (),
     )
     by_time = mode == "timestamp" and state is not None and state.W is not None
     if state is None or not (by_time or state.px):

@@ -24,8 +24,9 @@ class SourceTable:
 
     name: the pipeline's. kind: pg_class.relkind. columns: every column in physical order. unique_keys:
     column sets of valid unique indexes whose columns are all NOT NULL. relations: oids of the table and
-    its leaves. bytes: size on disk of the main fork, leaves included. shapes: per column what its content
-    depends on beside the rows (position, labels of an enum, expression of a generated column).
+    its leaves: partitions, and children by inheritance. bytes: size on disk of the main fork, leaves
+    included. shapes: per column what its content depends on beside the rows (position, labels of an enum,
+    expression of a generated column). foreign: a leaf that is a foreign table, None where there is none.
     """
 
     name: str
@@ -35,6 +36,13 @@ class SourceTable:
     relations: tuple[int, ...]
     bytes: int
     shapes: Mapping[str, str] = field(default_factory=dict)
+    foreign: str | None = None
+
+    @property
+    def has_children(self) -> bool:
+        """Whether other tables inherit from it: a query of it returns their rows too, whose keys its own
+        index does not hold apart."""
+        return self.kind == "r" and len(self.relations) > 1
 
     @property
     def has_xids(self) -> bool:
@@ -94,6 +102,13 @@ def _check_kind(spec: TableSpec, found: SourceTable) -> None:
             f"{spec.name} is a materialized view: a refresh writes every row anew; take the tables under it",
             "edit sql/pipeline.toml, then: starlift run",
         )
+    if found.foreign is not None and found.has_xids:
+        raise ConfigurationError(
+            f"{spec.name}: {found.foreign} under it is a foreign table, whose rows carry no transaction id, "
+            f"so their changes would not be seen; take both through a view with a cursor, or {found.foreign} "
+            "by itself once it inherits no more",
+            "edit sql/pipeline.toml, then: starlift run",
+        )
     if not found.has_xids and (spec.cursor is None or spec.mode == "xid"):
         raise ConfigurationError(
             f"{spec.name} is {_VIEWS[found.kind]}: its rows carry no transaction id, so changes are found by "
@@ -111,7 +126,7 @@ def _missing(what: str, where: str) -> ConfigurationError:
 
 def _check_key(spec: TableSpec, found: SourceTable) -> None:
     if frozenset(spec.key) in found.unique_keys or not found.has_xids:
-        # a view has no unique index to show; two rows of one key are refused when they arrive
+        # a view has no unique index to show; its rows are looked at before they are taken
         return
     choices = sorted(", ".join(sorted(key)) for key in found.unique_keys)
     remedy = (

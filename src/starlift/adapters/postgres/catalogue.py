@@ -26,7 +26,10 @@ _RELATIONS = sqlalchemy.text("""
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
            row_security_active(c.oid),
            ARRAY(SELECT a.attname::text FROM pg_attribute AS a
-                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull)
+                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull),
+           (SELECT coalesce(json_agg(json_build_array(h.nspname, p.relname) ORDER BY i.inhseqno), '[]')
+            FROM pg_inherits AS i JOIN pg_class AS p ON p.oid = i.inhparent
+            JOIN pg_namespace AS h ON h.oid = p.relnamespace WHERE i.inhrelid = c.oid)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY(:schemas) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
@@ -68,8 +71,9 @@ def read_catalogue(dsn: Dsn, schemas: Sequence[str]) -> Catalogue:
             required=frozenset(required),
             readable=readable,
             hidden=hidden,
+            parents=tuple(map(tuple, parents)),
         )
-        for number, (schema, name, readable, hidden, required) in enumerate(listed)
+        for number, (schema, name, readable, hidden, required, parents) in enumerate(listed)
         if str(number) in found
     )
     return Catalogue(dsn.database, tuple(wanted), relations)

@@ -96,9 +96,11 @@ class PostgresSource:
         at = {(schema, name): (oid, *rest) for schema, name, oid, *rest in relations}
         found = {}
         for spec in (spec for spec in tables if spec.address in at):
-            oid, kind, oids, size = at[spec.address]
+            oid, kind, oids, size, foreign = at[spec.address]
             shape = tuple(columns.get(oid, ())), frozenset(keys.get(oid, ()))
-            found[spec.name] = SourceTable(spec.name, kind, *shape, tuple(oids), size, shapes.get(oid, {}))
+            found[spec.name] = SourceTable(
+                spec.name, kind, *shape, tuple(oids), size, shapes.get(oid, {}), foreign
+            )
         return found
 
     def barrier(self) -> Barrier:
@@ -178,6 +180,21 @@ def _stopped(read: Read, dsn: Dsn, state: str) -> HeldError:
     )
 
 
+def _repeated(read: Read, key: str) -> HeldError:
+    """A batch with such rows would be committed for ever, and no star could be made of it."""
+    columns = ", ".join(read.apart)
+    if read.has_xids:
+        return HeldError(
+            f"table {read.table}: two rows have the key {key} ({columns}); one is of a table that inherits "
+            "from it, whose keys no index holds apart from its own",
+            "correct one there, or take each by a view of its own (FROM ONLY), then: starlift run",
+        )
+    return HeldError(
+        f"table {read.table}: ({columns}) does not tell its rows apart: {key} is two of them, or has a NULL",
+        f"choose another key under [tables.{read.table}] in sql/pipeline.toml, then: starlift run",
+    )
+
+
 class PostgresSnapshot:
     """Keeps the promises of `ports.SourceSnapshot`."""
 
@@ -204,6 +221,8 @@ class PostgresSnapshot:
         gathered = _Gathered(sink)
         with self._source.reading(read) as connection:
             _set(connection, read, 0)
+            if read.apart and (found := connection.run(sql.repeated(read))):
+                raise _repeated(read, found[0][0])
             connection.run(sql.copy(read), stream=gathered)
         gathered.flush()
         if not gathered.is_text:

@@ -37,13 +37,15 @@ RELATIONS = f"""
         FROM wanted JOIN pg_namespace AS n ON n.nspname = wanted.schema
         JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-        UNION ALL
+        UNION
         SELECT relation.root, i.inhrelid
         FROM relation JOIN pg_inherits AS i ON i.inhparent = relation.oid)
     SELECT n.nspname::text, c.relname::text, c.oid::int8, c.relkind::text,
            array_agg(relation.oid::int8 ORDER BY relation.oid),
-           coalesce(sum(pg_relation_size(relation.oid)), 0)::int8
+           coalesce(sum(pg_relation_size(relation.oid)), 0)::int8,
+           min(leaf.relname::text) FILTER (WHERE leaf.relkind = 'f' AND leaf.oid <> c.oid)
     FROM relation JOIN pg_class AS c ON c.oid = relation.root
+    JOIN pg_class AS leaf ON leaf.oid = relation.oid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     GROUP BY n.nspname, c.oid, c.relname, c.relkind"""  # noqa: S608 - no value in it
 
@@ -227,6 +229,21 @@ def measure(read: Read, parts: Sequence[Read]) -> str:
     ]
     rows = "" if read.scans else f" WHERE {predicate(parts[0], 0)}"
     return f"SELECT {', '.join(['count(*)', *digests])} {_from(read)}{rows}"
+
+
+def repeated(read: Read) -> str:
+    """Return the query of one key, as key text, by which two rows would be known, one of them of this read;
+    or of one with a NULL in it. No index answers for what a view shows or children by inheritance add."""
+    key = ", ".join(f"t.{identifier(name)}" for name in read.apart)
+    texts = [f"{_value(read, name)}::text" for name in read.apart]
+    rows = predicate(read, 0)
+    if read.has_xids:
+        rows = f"({key}) IN (SELECT {key} {_from(read)} WHERE {rows})"
+    missing = " OR ".join(f"{text} IS NULL" for text in texts)
+    return (
+        f"SELECT CAST(ROW({', '.join(texts)}) AS text) {_from(read)} WHERE {rows} "
+        f"GROUP BY {', '.join(texts)} HAVING count(*) > 1 OR bool_or({missing}) LIMIT 1"
+    )
 
 
 def copy(read: Read) -> str:

@@ -44,7 +44,7 @@ class Relation:
 
     found: its columns, unique keys and size. primary_key: in its order, empty where there is none.
     required: columns that are NOT NULL. readable: this role may read it. hidden: row-level security
-    applies to this role.
+    applies to this role. parents: schema and name of the tables it inherits from.
     """
 
     schema: str
@@ -55,6 +55,7 @@ class Relation:
     required: frozenset[str] = frozenset()
     readable: bool = True
     hidden: bool = False
+    parents: tuple[tuple[str, str], ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -127,6 +128,14 @@ class Catalogue:
     schemas: tuple[str, ...]
     relations: tuple[Relation, ...]
 
+    def bringing(self, relation: Relation) -> Relation | None:
+        """Return the table that can be taken and has, by inheritance, this one's rows among its own."""
+        by_place = {(found.schema, found.name): found for found in self.relations}
+        for parent in (by_place[place] for place in relation.parents if place in by_place):
+            if found := self.bringing(parent) or (parent if obstacle(parent) is None else None):
+                return found
+        return None
+
 
 def obstacle(relation: Relation) -> tuple[str, str] | None:
     """Return why a relation cannot be taken as it is, and what would help; None where it can."""
@@ -145,6 +154,11 @@ def obstacle(relation: Relation) -> tuple[str, str] | None:
 
 
 def _no_changes_seen(relation: Relation) -> tuple[str, str] | None:
+    if relation.found.foreign is not None and relation.found.has_xids:
+        return (
+            f"{relation.found.foreign} under it is a foreign table, whose changes would not be seen",
+            "take both through a view with a cursor",
+        )
     if relation.found.kind == "m":
         return "a refresh writes every row anew", "take the tables under it"
     if not relation.found.has_xids and not relation.moments:

@@ -37,17 +37,19 @@ def pipeline_text(catalogue: Catalogue, names: Mapping[tuple[str, str], str]) ->
     """Return the text. names: the pipeline's name of each relation by schema and name."""
     home = catalogue.schemas[0]
     head = _HEAD.format(name=toml(plain(catalogue.database)), schema=toml(home))
-    blocks = ["\n".join(_block(relation, names, home)) for relation in catalogue.relations]
+    blocks = ["\n".join(_block(catalogue, relation, names)) for relation in catalogue.relations]
     return "\n".join([head, *(f"{block}\n" for block in blocks)])
 
 
-def _block(relation: Relation, known: Mapping[tuple[str, str], str], home: str) -> Iterator[str]:
-    name = known[relation.schema, relation.name]
+def _block(catalogue: Catalogue, relation: Relation, known: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    name, home = known[relation.schema, relation.name], catalogue.schemas[0]
     kind = KINDS[relation.found.kind]
     size = f", {_size(relation.found.bytes)}" if relation.found.has_xids else ""
     yield remark(f"# {relation.schema}.{relation.name}: {kind}{size}")
     if hindrance := obstacle(relation):
         yield from _prose(f"Not taken: {hindrance[0]}. Remedy: {hindrance[1]}")
+    elif (parent := catalogue.bringing(relation)) is not None:
+        yield from _child(relation, parent, name, home)
     elif relation.found.has_xids:
         yield from _settings(relation, name, home)
     else:
@@ -56,6 +58,19 @@ def _block(relation: Relation, known: Mapping[tuple[str, str], str], home: str) 
     for foreign in (foreign for foreign in relation.foreign_keys if (foreign.schema, foreign.table) in known):
         here, there = ", ".join(foreign.columns), ", ".join(foreign.referred)
         yield remark(f"# ({here}) refers to {foreign.schema}.{foreign.table} ({there})")
+
+
+def _child(relation: Relation, parent: Relation, name: str, home: str) -> Iterator[str]:
+    yield from _prose(
+        f"Not taken by itself: it inherits from {parent.schema}.{parent.name}, which is read with its "
+        "children's rows, in the columns it has. DECIDE should it be a table of its own too? Its rows are "
+        "then in both."
+    )
+    yield f"#[tables.{name}]"
+    yield from (f"#{line}" for line in _place(relation, name, home))
+    yield f"#key = {toml(relation.key)}"
+    yield '#mode = "auto"'
+    yield from _columns(relation, "#")
 
 
 def _settings(relation: Relation, name: str, home: str) -> Iterator[str]:

@@ -99,6 +99,11 @@ def _chosen(catalogue: Catalogue, names: Mapping[tuple[str, str], str], wanted: 
     hindrance = obstacle(relation)
     if hindrance is None and not relation.found.has_xids:
         hindrance = "it has no key of its own", "declare it in pipeline.toml and write its model by hand"
+    if hindrance is None and (parent := catalogue.bringing(relation)):
+        hindrance = (
+            f"{parent.schema}.{parent.name}, from which it inherits, brings its rows",
+            "name that, or declare this one in pipeline.toml and write its model by hand",
+        )
     if hindrance is not None:
         raise ConfigurationError(
             f"table {wanted} cannot be taken: {hindrance[0]}; {hindrance[1]}", "starlift init --help"
