@@ -29,9 +29,8 @@ $$;
 GRANT USAGE ON SCHEMA public TO starlift_analyst;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO starlift_analyst;
 
--- Tables and views to come. In any schema: a first load builds tables in a schema of its own and moves
--- them into the star, and a moved table keeps the privileges it was made with. What is in a schema that
--- the analyst may not enter stays out of reach.
+-- Tables and views to come, in any schema: a replay makes a star in one of its own. What is in a schema
+-- that the analyst may not enter, such as those in which the next star is built, stays out of reach.
 DO $$
 BEGIN
     ALTER DEFAULT PRIVILEGES FOR ROLE starlift_warehouse GRANT SELECT ON TABLES TO starlift_analyst;

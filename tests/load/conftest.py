@@ -12,6 +12,7 @@ import pytest
 
 from starlift.adapters.embedded.provision import run_script
 from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.adapters.sql_files import load_models
 from starlift.core.config import Limits, PipelineConfig
@@ -38,7 +39,8 @@ class Star:
 
     def open(self) -> PostgresWarehouse:
         """Return the warehouse as a process would make it."""
-        return PostgresWarehouse(Dsn.parse(self.database.owner), self.config, self.sql, self.pipeline)
+        schemas = Schemas(self.config.warehouse_schema, self.pipeline)
+        return PostgresWarehouse(Dsn.parse(self.database.owner), self.config, self.sql, schemas)
 
     def migrate(self, models: Sequence[Model] | None = None) -> tuple[str, ...]:
         """Run `starlift migrate`, for Totesys' models where none are given."""

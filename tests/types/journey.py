@@ -14,6 +14,7 @@ import pg8000.native
 from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.adapters.memory import MemoryLake
 from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.source import PostgresSource
 from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.core.config import Limits, PipelineConfig, TableSpec
@@ -71,9 +72,8 @@ class Pipeline:
 
     @contextmanager
     def _opened(self) -> Iterator[PostgresWarehouse]:
-        with PostgresWarehouse(
-            Dsn.parse(self.warehouse.owner), self.config, self.sql, self.ledger
-        ) as warehouse:
+        schemas = Schemas(self.config.warehouse_schema, self.ledger)
+        with PostgresWarehouse(Dsn.parse(self.warehouse.owner), self.config, self.sql, schemas) as warehouse:
             yield warehouse
 
 

@@ -11,28 +11,11 @@ from contextlib import contextmanager
 
 import pg8000.native
 
+from starlift.adapters.postgres.aside import drop, indexes_of, keys_of, make
 from starlift.adapters.postgres.connection import identifier
 
 MANY_ROWS = 50_000
 """Below this, checking row by row is quick enough to spare readers the lock."""
-
-# What another table refers to has to stay, and so has what a view builds on (GROUP BY a primary key).
-_CONSTRAINTS = """
-SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint k
-WHERE conrelid = to_regclass(:table) AND contype IN ('p', 'u', 'f')
-  AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = k.conrelid AND f.conindid = k.conindid
-                  AND f.contype = 'f')
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_constraint'::regclass
-                  AND d.refobjid = k.oid AND d.deptype = 'n')
-ORDER BY conname
-"""
-
-_INDEXES = """
-SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
-WHERE i.indrelid = to_regclass(:table)
-  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
-ORDER BY 1
-"""
 
 
 @contextmanager
@@ -48,17 +31,10 @@ def without_constraints(
     if rows < MANY_ROWS or rows < _count(connection, quoted, rows):
         yield
         return
-    constraints = connection.run(_CONSTRAINTS, table=quoted)
-    indexes = connection.run(_INDEXES, table=quoted)
-    for name, _ in constraints:
-        connection.run(f"ALTER TABLE {quoted} DROP CONSTRAINT {identifier(name)}")
-    for name, _ in indexes:
-        connection.run(f"DROP INDEX {name}")
+    keys, indexes = keys_of(connection, quoted), indexes_of(connection, quoted)
+    drop(connection, [*keys, *indexes])
     yield
-    for name, definition in constraints:
-        connection.run(f"ALTER TABLE {quoted} ADD CONSTRAINT {identifier(name)} {definition}")
-    for _, definition in indexes:
-        connection.run(definition)
+    make(connection, [*keys, *indexes])
     connection.run(f"ANALYZE {quoted}")
 
 

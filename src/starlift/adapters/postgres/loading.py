@@ -9,11 +9,12 @@ import pg8000.native
 from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres import facts, ledger
+from starlift.adapters.postgres.build import with_references
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
-from starlift.adapters.postgres.migrate import Schemas
 from starlift.adapters.postgres.refusals import is_of_rows
 from starlift.adapters.postgres.rejection import REJECTED, find_rejected, remove_rejected
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.staging import Put, Staged, bind, put_all, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
 from starlift.adapters.postgres.trial import put_readable, try_rows
@@ -54,6 +55,8 @@ class Loading:
         manifest, connection = self.batch.manifest, self.connection
         models = {model.name: model for model in manifest.models}
         tables = read_star(connection, self.schemas.star, models) if self.batch.star else {}
+        if self.schemas.building:
+            tables = with_references(connection, self.schemas, tables)
         parents = {
             name: Parent(tables[name], model)
             for name, model in models.items()

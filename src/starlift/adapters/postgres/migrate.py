@@ -12,6 +12,7 @@ import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.refusals import naming
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.star_catalogue import StarTable
 from starlift.adapters.postgres.star_shape import check_shape
 from starlift.adapters.postgres.statements import read_statements
@@ -37,19 +38,6 @@ _RECORD = """
 INSERT INTO {migration} (file, sha256) VALUES (:file, :sha256)
 ON CONFLICT (file) DO UPDATE SET sha256 = excluded.sha256, applied_at = excluded.applied_at
 """
-
-
-@dataclass(frozen=True)
-class Schemas:
-    """Where a star and its pipeline's tables live in the warehouse."""
-
-    star: str
-    pipeline: str
-
-    @property
-    def migration(self) -> str:
-        """The table of what was applied, quoted for SQL."""
-        return f"{identifier(self.pipeline)}.migration"
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ def migrate(
     for schema in (schemas.pipeline, schemas.star):
         _create_schema(connection, schema)
     connection.run(_TABLE.format(migration=schemas.migration))
-    recorded = dict(connection.run(f"SELECT file, sha256 FROM {schemas.migration}"))  # noqa: S608
+    recorded = _recorded(connection, schemas)
     pending = _pending(steps, recorded)
     if any(step.schema == "star" for step in pending):
         _drop_views(connection, schemas, recorded)
@@ -109,6 +97,16 @@ def migrate(
         _record(connection, schemas, step.file, step.sha256)
     facts = check_shape(connection, schemas.star, models)
     return (*(step.file for step in pending), *_make_views(connection, schemas, facts, recorded))
+
+
+def recorded_files(connection: pg8000.native.Connection, schemas: Schemas) -> dict[str, str]:
+    """Return the SHA-256 of each file of sql/warehouse that was applied to a migrated warehouse."""
+    recorded = _recorded(connection, schemas)
+    return {name: digest for name, digest in recorded.items() if not name.startswith(_VIEW)}
+
+
+def _recorded(connection: pg8000.native.Connection, schemas: Schemas) -> dict[str, str]:
+    return dict(connection.run(f"SELECT file, sha256 FROM {schemas.migration}"))  # noqa: S608 identifiers
 
 
 def _pending(steps: Sequence[Step], recorded: Mapping[str, str]) -> list[Step]:

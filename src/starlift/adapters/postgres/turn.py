@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pg8000.native
 
+from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.core.manifest import Processed
 from starlift.core.units import instant_text
 from starlift.errors import HeldError, LostRace
@@ -50,6 +52,12 @@ def last_applied(connection: pg8000.native.Connection) -> Applied | None:
         return None
     seq, kind, digest, complete_to, applied_at = found[0]
     return Applied(seq, kind, digest, complete_to and instant_text(complete_to), instant_text(applied_at))
+
+
+def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
+    """Return the number of the last batch applied in a pair of schemas, 0 where there is none."""
+    table = f"{identifier(schemas.pipeline)}.applied"
+    return int(connection.run(f"SELECT coalesce(max(seq), 0) FROM {table}")[0][0])  # noqa: S608 identifiers
 
 
 def require_turn(connection: pg8000.native.Connection, manifest: Processed, digest: str) -> None:

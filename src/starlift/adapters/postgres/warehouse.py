@@ -12,12 +12,15 @@ import pg8000.native
 from pg8000.exceptions import InterfaceError
 
 from starlift.adapters.postgres import turn
+from starlift.adapters.postgres.build import check_references, discard_build, prepare_build
 from starlift.adapters.postgres.connection import Dsn, connect
 from starlift.adapters.postgres.laws import check_laws, read_laws
-from starlift.adapters.postgres.migrate import Schemas, migrate, read_steps
+from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.standing import Standing, read_standing
 from starlift.core.config import PipelineConfig
+from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
 from starlift.ports import Applied, Batch, Loaded
 
@@ -57,17 +60,15 @@ VALUES (:seq, :kind, :digest, CAST(:clock AS timestamptz), CAST(:complete_to AS 
 class PostgresWarehouse:
     """Keeps the promises of `ports.Warehouse` for PostgreSQL 13 and later, as role starlift_warehouse.
 
-    sql: the folder with `warehouse/` (DDL) and `checks/` (laws). pipeline_schema: where its ledger is; a
-    replay into another star has one of its own. Connects when first used; to be used as a context manager.
+    sql: the folder with `warehouse/` (DDL) and `checks/` (laws). schemas: where star and ledger are, if not
+    where the configuration has the live ones. Connects when first used; to be used as a context manager.
     """
 
-    def __init__(
-        self, dsn: Dsn, config: PipelineConfig, sql: Path, pipeline_schema: str = PIPELINE_SCHEMA
-    ) -> None:
+    def __init__(self, dsn: Dsn, config: PipelineConfig, sql: Path, schemas: Schemas | None = None) -> None:
         self._dsn = dsn
         self._config = config
         self._sql = sql
-        self._schemas = Schemas(config.warehouse_schema, pipeline_schema)
+        self._schemas = schemas or Schemas(config.warehouse_schema, PIPELINE_SCHEMA)
         self._open: pg8000.native.Connection | None = None
 
     def __enter__(self) -> PostgresWarehouse:
@@ -117,6 +118,46 @@ class PostgresWarehouse:
         with self._transaction("starlift migrate") as connection:
             return migrate(connection, self._schemas, steps, [model.ref for model in models])
 
+    @property
+    def build(self) -> PostgresWarehouse:
+        """The same star once more, to be filled beside this one and published into it. It has to be
+        prepared; it has a connection of its own and is a context manager too."""
+        return PostgresWarehouse(self._dsn, self._config, self._sql, self._schemas.build)
+
+    def prepare(self, models: Sequence[ModelRef]) -> None:
+        """Make this build target, empty; one that is there and was made by today's files stays as it is.
+
+        Raises what `migrate` raises."""
+        steps = read_steps(self._sql / "warehouse")
+        with self._transaction("starlift") as connection:
+            prepare_build(connection, self._schemas, steps, models)
+
+    def discard(self) -> None:
+        """Take this build target away, if it is there."""
+        with self._transaction("starlift") as connection:
+            discard_build(connection, self._schemas)
+
+    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> bool:
+        """Make this star what its build target is, DDL that waits included, wholly or not at all.
+
+        gone: star tables that no model makes any more; they are emptied where they are still there.
+        Return False, with nothing done, where this star has come further than the target. Raises
+        HeldError, naming the rows, where the target breaks a key; else as `migrate` and `apply` do."""
+        from starlift.adapters.postgres.publish import bring_up, publish
+
+        steps = read_steps(self._sql / "warehouse")
+        live, build = self._schemas, self._schemas.build
+        with self._transaction("the star that was built") as connection:
+            turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
+            applied = turn.applied_seq(connection, live), turn.applied_seq(connection, build)
+            if applied[0] > applied[1]:
+                return False
+            check_references(connection, build, models)
+            bring_up(connection, live, steps, models)
+            self._set(connection)
+            publish(connection, build, live, [*(model.name for model in models), *gone])
+        return True
+
     @contextmanager
     def _transaction(
         self, what: str, mode: str = "ISOLATION LEVEL READ COMMITTED"
@@ -127,20 +168,23 @@ class PostgresWarehouse:
             with explained(self._dsn, what):
                 connection = self._connected()
                 connection.run(f"BEGIN {mode}")
-                connection.run(
-                    _SETTINGS,
-                    pipeline=self._schemas.pipeline,
-                    star=self._schemas.star,
-                    statement_timeout=STATEMENT_TIMEOUT,
-                    lock_timeout=LOCK_TIMEOUT,
-                    work_memory=WORK_MEMORY,
-                    random_page_cost=RANDOM_PAGE_COST,
-                )
+                self._set(connection)
                 yield connection
                 connection.run("COMMIT")
         except BaseException:
             self._close()
             raise
+
+    def _set(self, connection: pg8000.native.Connection) -> None:
+        connection.run(
+            _SETTINGS,
+            pipeline=self._schemas.pipeline,
+            star=self._schemas.star,
+            statement_timeout=STATEMENT_TIMEOUT,
+            lock_timeout=LOCK_TIMEOUT,
+            work_memory=WORK_MEMORY,
+            random_page_cost=RANDOM_PAGE_COST,
+        )
 
     def _connected(self) -> pg8000.native.Connection:
         if self._open is None:
