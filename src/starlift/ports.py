@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from starlift.core.config import TableSpec
-    from starlift.core.manifest import Identity, Processed
+    from starlift.core.manifest import Identity, ModelRef, Processed
     from starlift.core.models import Model
     from starlift.core.polling import Measure, Pass, Read
     from starlift.core.source_check import SourceTable
@@ -196,6 +196,16 @@ class Warehouse(Protocol):
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
         ConfigurationError if a model's columns do not fit the star's. After an unknown commit outcome
         (connection lost in COMMIT) call `applied` again."""
+        ...
+
+
+class Replica(Warehouse, Protocol):
+    """A star of its own beside the live one, to be filled from the start."""
+
+    def begin(self, models: Sequence[ModelRef]) -> None:
+        """Make it, empty, or find it as it was left.
+
+        Raises ConfigurationError where something else is in its place, or its DDL does not fit the models."""
         ...
 
 

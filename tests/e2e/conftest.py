@@ -12,6 +12,7 @@ import pytest
 from starlift.totesys.generator import generate
 from starlift.totesys.loading import load
 from tests import totesys_extract, totesys_small
+from tests.e2e.eventful import live_eventfully
 from tests.e2e.project import Project, new_project
 from tests.e2e.weeks import Week, live
 from tests.postgres import PostgresForTests, connected
@@ -49,6 +50,17 @@ def project(unloaded: Project) -> Project:
     """A pipeline over a tiny Totesys, after its first run."""
     unloaded.cycle()
     return unloaded
+
+
+@pytest.fixture(scope="session")
+def eventful(still_server: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A pipeline with a history, for tests that leave it as it is."""
+    with (
+        still_server.source("totesys_tiny", fill_tiny) as source,
+        new_project(still_server, source, tmp_path_factory.mktemp("eventful")) as project,
+    ):
+        live_eventfully(project)
+        yield project
 
 
 @pytest.fixture(scope="session")

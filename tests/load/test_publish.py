@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from starlift.adapters.postgres.bulk import MANY_ROWS
@@ -14,6 +15,7 @@ from starlift.ports import Batch
 from tests.load.batches import MODELS, History, design, entries, sale, staff
 from tests.load.conftest import Star, model, own_sql
 from tests.load.test_bulk import many_sales
+from tests.load.test_refused_rows import NOISE
 from tests.postgres import WarehouseDatabase, connected
 
 TABLES = (
@@ -296,3 +298,42 @@ def test_a_table_that_no_model_makes_any_more_is_emptied(star: Star) -> None:
     with star.open() as warehouse:
         assert warehouse.publish([m for m in MODELS if m.name != "dim_design"], ["dim_design", "dim_none"])
     assert star.rows("SELECT FROM dim_design") == []
+
+
+LISTED = """
+CREATE TABLE kind (code integer PRIMARY KEY, name text);
+INSERT INTO kind VALUES (1, 'from the file');
+CREATE TABLE f (id serial PRIMARY KEY, k integer, code integer REFERENCES kind, v text);
+CREATE INDEX by_code ON f (code);
+CREATE INDEX by_text ON f (v);
+"""
+
+
+@pytest.mark.parametrize("beside", ["build", "replica"])
+def test_a_star_made_beside_the_live_one_refuses_the_rows_that_the_live_one_does(
+    empty_warehouse: WarehouseDatabase, tmp_path: Path, beside: str
+) -> None:
+    listed = Star(empty_warehouse, sql=own_sql(tmp_path, LISTED))
+    listed.migrate([FACT])
+    listed.rows("UPDATE kind SET name = 'by hand'; ")
+    listed.rows("INSERT INTO kind VALUES (2, 'by hand')")
+    rows = pa.table(
+        {
+            "k": pa.array([1, 2, 3, 4], pa.int32()),
+            "code": pa.array([1, 2, 3, 1], pa.int32()),
+            "v": ["a", "b", "c", NOISE],
+            "_key": ["(1)", "(2)", "(3)", "(4)"],
+        }
+    )
+    batch = listed.history.batch({"f": rows}, models=(FACT.ref,))
+    assert listed.apply(batch).rejected == {"t": 2}
+    with listed.open() as warehouse:
+        other = warehouse.build if beside == "build" else warehouse.replica("other")
+        with other:
+            (other.prepare if beside == "build" else other.begin)([FACT.ref])
+            assert other.apply(batch).rejected == {"t": 2}
+    star, ledger = (BUILD_STAR, BUILD) if beside == "build" else ("other", "other_starlift")
+    for live, made in (
+        ("f", f"{star}.f"), ("kind", f"{star}.kind"), ("starlift.quarantine", f"{ledger}.quarantine"),
+    ):  # fmt: skip
+        assert listed.rows(f"TABLE {live} ORDER BY 1, 2") == listed.rows(f"TABLE {made} ORDER BY 1, 2")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     "transform": (commands.transform, "model what was landed into star rows"),
     "load": (commands.load, "apply star rows to the warehouse"),
     "status": (commands.status, "freshness, last batch, pending, quarantine, what holds a watermark"),
+    "replay": (commands.replay, "make the star once more, from the processed lake, in a schema of its own"),
     "demo": (commands.demo, "the whole pipeline on this machine, with a PostgreSQL of its own"),
 }
 
@@ -85,6 +86,13 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         )
     if name in ("run", "transform", "load"):
         command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
+    if name == "replay":
+        command.add_argument(
+            "--into",
+            required=True,
+            metavar="SCHEMA",
+            help="a schema that is new, empty, or was replayed into",
+        )
     if name == "demo":
         command.add_argument("--folder", type=Path, default=Path(".demo"), help="where its state is")
         command.add_argument("--clean", action="store_true", help="stop its server, remove its state")

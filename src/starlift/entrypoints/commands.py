@@ -6,7 +6,7 @@ import traceback
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlift.bootstrap import Pipeline
@@ -156,6 +156,15 @@ def status(call: Call) -> Answer:
     from starlift.entrypoints.status import report
 
     return report(call.pipeline)
+
+
+def replay(call: Call) -> Answer:
+    """Make the star once more in a schema of its own."""
+    cycle, schema = Cycle(local.new_run(call.pipeline).run_id), call.arguments.into
+    with Progress() as progress, cycle.timed("load"):
+        cycle.loaded, cycle.applied = local.replay(call.pipeline, schema, progress)
+    done = _cycle_answer(cycle)
+    return replace(done, document={**(done.document or {}), "schema": schema})
 
 
 def demo(call: Call) -> Answer:

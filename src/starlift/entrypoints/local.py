@@ -99,3 +99,14 @@ def load(pipeline: Pipeline, progress: Progress = unheard) -> tuple[list[Loaded]
 
     with pipeline.warehouse as warehouse:
         return list(apply(pipeline.processed, warehouse, progress)), warehouse.applied()
+
+
+def replay(
+    pipeline: Pipeline, schema: str, progress: Progress = unheard
+) -> tuple[list[Loaded], Applied | None]:
+    """Apply all of the processed lake to a star of its own in another schema; also return the last batch
+    there."""
+    from starlift.stages.replay import replay as apply
+
+    with pipeline.warehouse.replica(schema) as replica:
+        return list(apply(pipeline.processed, replica, schema, progress)), replica.applied()

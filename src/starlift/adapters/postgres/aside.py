@@ -22,11 +22,13 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that is no constraint's. name: quoted for SQL. definition: the statement that makes it."""
+    """An index that is no constraint's. name: quoted for SQL. definition: the statement that makes it.
+    may_refuse: whether there may be a row that it cannot take: an expression may fail, a text be too long."""
 
     name: str
     definition: str
     comment: str | None
+    may_refuse: bool
 
 
 # What another table refers to has to stay, and so has what a view builds on (GROUP BY a primary key).
@@ -52,7 +54,10 @@ ORDER BY 1, conname
 """
 
 _INDEXES = """
-SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), obj_description(i.indexrelid, 'pg_class')
+SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid),
+       obj_description(i.indexrelid, 'pg_class'),
+       i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+       OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attlen < 0)
 FROM pg_index i
 WHERE i.indrelid = to_regclass(:table)
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)

@@ -2,7 +2,8 @@
 
 It is made by the same files of sql/warehouse. While it is filled it has no foreign keys and no secondary
 indexes, which cost a first load ten times what checking them at once does; what the foreign keys were is
-kept in its table `reference`, because a load needs to know what refers to what.
+kept in its table `reference`, because a load needs to know what refers to what. An index that may refuse a
+row stays, so that the rows which go into quarantine are those that the live star would not take.
 """
 
 from __future__ import annotations
@@ -16,16 +17,11 @@ import pg8000.native
 from starlift.adapters.postgres.aside import drop, foreign_keys_around, indexes_of
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.migrate import Step, migrate, recorded_files
-from starlift.adapters.postgres.schemas import Schemas
-from starlift.adapters.postgres.star_catalogue import Reference, StarTable, read_star
+from starlift.adapters.postgres.moving import carry_out, plan_moves
+from starlift.adapters.postgres.schemas import Schemas, tables_of
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, Reference, StarTable, read_star
 from starlift.core.manifest import ModelRef
 from starlift.errors import ConfigurationError, HeldError
-
-_TABLES = """
-SELECT c.relname::text FROM pg_class c
-WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relkind IN ('r', 'p')
-ORDER BY c.relname
-"""
 
 _REFERENCE = """
 CREATE TABLE {reference} (
@@ -46,12 +42,23 @@ def prepare_build(
     discard_build(connection, build)
     migrate(connection, build, steps, models)
     connection.run(_REFERENCE.format(reference=build.reference))
-    tables = [name for (name,) in connection.run(_TABLES, schema=build.star)]
+    copy_lists(connection, build, models)
+    tables = tables_of(connection, build.star)
     for table in read_star(connection, build.star, tables).values():
         _record(connection, build, table)
     quoted = [f"{identifier(build.star)}.{identifier(name)}" for name in tables]
     drop(connection, foreign_keys_around(connection, quoted))
-    drop(connection, [index for table in quoted for index in indexes_of(connection, table)])
+    indexes = [index for table in quoted for index in indexes_of(connection, table)]
+    drop(connection, [index for index in indexes if not index.may_refuse])
+
+
+def copy_lists(connection: pg8000.native.Connection, schemas: Schemas, models: Sequence[ModelRef]) -> None:
+    """Fill the tables of a new star that no model makes, such as lists kept by hand, as the live one has
+    them: its rows may refer to them."""
+    made = {DATE_DIMENSION, *(model.name for model in models)}
+    there = set(tables_of(connection, schemas.live))
+    lists = [name for name in tables_of(connection, schemas.star) if name in there - made]
+    carry_out(connection, plan_moves(connection, schemas.live, schemas.star, lists))
 
 
 def discard_build(connection: pg8000.native.Connection, build: Schemas) -> None:
@@ -62,7 +69,7 @@ def discard_build(connection: pg8000.native.Connection, build: Schemas) -> None:
     for schema in (build.star, build.pipeline):
         if not connection.run("SELECT FROM pg_namespace WHERE nspname = :schema", schema=schema):
             continue
-        if connection.run(_TABLES, schema=schema) and not _has(connection, build.migration):
+        if tables_of(connection, schema) and not _has(connection, build.migration):
             raise ConfigurationError(
                 f"the star is built in schema {schema} of the warehouse, and something else is in it",
                 f"move it away: ALTER SCHEMA {identifier(schema)} RENAME TO mine, then: starlift run",
@@ -107,7 +114,7 @@ def check_references(
             raise HeldError(
                 f"a row of {child} refers by ({', '.join(reference.columns)}) to {broken[0][0]} of "
                 f"{reference.parent}, which is not there; nothing was published",
-                f"correct sql/models/{child}.sql or its foreign key in sql/warehouse, then: starlift rebuild",
+                f"correct sql/models/{child}.sql or its foreign key in sql/warehouse, then: starlift run",
             )
 
 

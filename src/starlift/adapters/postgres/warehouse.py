@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import pg8000.native
 from pg8000.exceptions import InterfaceError
 
 from starlift.adapters.postgres import turn
-from starlift.adapters.postgres.build import check_references, discard_build, prepare_build
+from starlift.adapters.postgres.build import check_references, copy_lists, discard_build, prepare_build
 from starlift.adapters.postgres.connection import Dsn, connect
 from starlift.adapters.postgres.laws import check_laws, read_laws
 from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
-from starlift.adapters.postgres.schemas import Schemas
+from starlift.adapters.postgres.schemas import Schemas, replay_schemas, require_free
 from starlift.adapters.postgres.standing import Standing, read_standing
 from starlift.core.config import PipelineConfig
 from starlift.core.manifest import ModelRef
@@ -118,11 +119,33 @@ class PostgresWarehouse:
         with self._transaction("starlift migrate") as connection:
             return migrate(connection, self._schemas, steps, [model.ref for model in models])
 
+    def replica(self, schema: str) -> PostgresWarehouse:
+        """The same star in another schema, with a ledger of its own beside it, for a replay.
+
+        Raises ConfigurationError where the schema's name cannot serve."""
+        return self._beside(replay_schemas(schema, self._schemas))
+
+    def _beside(self, schemas: Schemas) -> PostgresWarehouse:
+        beside = copy(self)
+        beside._schemas, beside._open = schemas, None
+        return beside
+
+    def begin(self, models: Sequence[ModelRef]) -> None:
+        """Make this replica, empty, or find it as an earlier replay left it.
+
+        Raises ConfigurationError where its schemas hold something else, and what `migrate` raises."""
+        steps = read_steps(self._sql / "warehouse")
+        with self._transaction("starlift replay") as connection:
+            require_free(connection, self._schemas)
+            migrate(connection, self._schemas, steps, models)
+            if not turn.applied_seq(connection, self._schemas):
+                copy_lists(connection, self._schemas, models)
+
     @property
     def build(self) -> PostgresWarehouse:
         """The same star once more, to be filled beside this one and published into it. It has to be
         prepared; it has a connection of its own and is a context manager too."""
-        return PostgresWarehouse(self._dsn, self._config, self._sql, self._schemas.build)
+        return self._beside(self._schemas.build)
 
     def prepare(self, models: Sequence[ModelRef]) -> None:
         """Make this build target, empty; one that is there and was made by today's files stays as it is.

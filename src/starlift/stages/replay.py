@@ -1,0 +1,41 @@
+"""Replay: the star once more, from the processed lake alone, in a schema of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlift.core import paths
+from starlift.core.manifest import sha256
+from starlift.errors import ConfigurationError
+from starlift.ports import Lake, Loaded, Replica
+from starlift.stages import chain, log
+from starlift.stages.load import load
+
+
+def replay(
+    processed: Lake,
+    replica: Replica,
+    schema: str,
+    progress: Callable[[str, str, int], None] = lambda *_: None,
+) -> list[Loaded]:
+    """Apply every batch that the replica has not, and return what each did.
+
+    A load is a function of the lake, so the replica becomes what the live star is, surrogate keys
+    included. A replay that broke off goes on where it was. schema: what the user calls the replica.
+    Raises ConfigurationError where the lake is empty or the replica's schemas hold something else, and
+    what `load` raises.
+    """
+    seq, stored = log.head(processed)
+    if stored is None:
+        raise ConfigurationError(f"there is no batch in the lake {processed.root} to replay", "starlift run")
+    replica.begin(chain.processed(processed, seq, stored).models)
+    last = replica.applied()
+    if last is not None:
+        known = processed.get(paths.manifest(last.seq))
+        if known is None or sha256(known) != last.manifest_sha256:
+            raise ConfigurationError(
+                f"schema {schema} holds a replay of another history: its batch {last.seq} is not that of the "
+                f"lake {processed.root}",
+                f"drop it, or take another: starlift replay --into {schema}_2",
+            )
+    return load(processed, replica, progress)
