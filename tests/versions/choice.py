@@ -39,25 +39,28 @@ def programs(wanted: str) -> Path:
         if not _is_server(Path(wanted)):
             raise Unavailable(f"{wanted} has no initdb, pg_ctl and postgres")
         return Path(wanted)
-    system = dict(sorted((major(folder), folder) for folder in _system()))
-    if wanted == "system":
-        if not system:
-            raise Unavailable("no PostgreSQL server is installed on this system")
-        return system[max(system)]
-    if wanted.isdigit() and int(wanted) in system:
-        return system[int(wanted)]
-    return npm.programs(wanted)
+    found = system()
+    if wanted != "system":
+        return found[wanted] if wanted in found else npm.programs(wanted)
+    if not found:
+        raise Unavailable("no PostgreSQL server is installed on this system")
+    return found[max(found, key=int)]
 
 
-def major(folder: Path) -> int:
+def system() -> dict[str, Path]:
+    """Return the folders of the servers that are installed, by major version."""
+    return {major(folder): folder for folder in _folders()}
+
+
+def major(folder: Path) -> str:
     """Return the major version of the programs in a folder."""
     told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
     assert found, told.stdout
-    return int(found[1])
+    return found[1]
 
 
-def _system() -> Iterator[Path]:
+def _folders() -> Iterator[Path]:
     if config := shutil.which("pg_config"):
         told = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)
         yield from filter(_is_server, [Path(told.stdout.strip())])

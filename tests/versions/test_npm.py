@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.versions import npm
-from tests.versions.choice import VARIABLE, chosen, major, programs
+from tests.versions.choice import VARIABLE, chosen, major, programs, system
 from tests.versions.npm import PACKAGES, Package, Unavailable
 
 
@@ -42,6 +43,7 @@ def tarball() -> bytes:
     return made.getvalue()
 
 
+ROOT = Path(__file__).parents[2]
 TARBALL = tarball()
 PINNED = {"13": Package("13.0.0", base64.b64encode(hashlib.sha512(TARBALL).digest()).decode())}
 
@@ -147,15 +149,29 @@ def test_a_folder_is_taken_as_it_is_if_it_holds_a_server(
         (tmp_path / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 16devel'")
         (tmp_path / name).chmod(0o755)
     assert chosen() == tmp_path
-    assert major(tmp_path) == 16
+    assert major(tmp_path) == "16"
     monkeypatch.delenv(VARIABLE)
     assert chosen() is None
 
 
 def test_a_server_of_the_system_comes_before_a_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    try:
-        system = programs("system")
-    except Unavailable as reason:
-        pytest.skip(str(reason))
+    if not (found := system()):
+        pytest.skip("no PostgreSQL server is installed on this system")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
-    assert major(programs(str(major(system)))) == major(system)
+    assert {version: programs(version) for version in found} == found
+    assert major(programs("system")) == max(found, key=int)
+
+
+def test_a_section_without_its_postgresql_is_skipped_by_name_and_reason(tmp_path: Path) -> None:
+    version = next(version for version in PACKAGES if version not in system())
+    ended = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "soak.py", "--only", f"postgres-{version}"],
+        env={**os.environ, "npm_config_registry": "http://127.0.0.1:9", "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert f"\nskipped: PostgreSQL {version} (" in ended.stdout
+    assert f"\nskipped postgres-{version} " in ended.stdout
+    assert f"\nsoak: skipped: postgres-{version}\n" in ended.stdout
