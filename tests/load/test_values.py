@@ -110,7 +110,8 @@ def column(kind: str) -> StarColumn:
         ("integer", pa.decimal128(5, 0)),
         ("numeric(10,2)", pa.float64()), ("real", pa.float64()), ("character varying", pa.int32()),
         ("boolean", pa.string()), ("text", pa.bool_()), ("text", pa.dictionary(pa.int32(), pa.string())),
-        ("time without time zone", pa.time64("ns")), ("bytea", pa.binary()),
+        ("time without time zone", pa.time64("ns")), ("bytea", pa.binary()), ("money", pa.string()),
+        ("money[]", pa.string()),
     ],
 )  # fmt: skip
 def test_a_type_that_would_be_rounded_cut_or_guessed_does_not_fit(kind: str, arrow: pa.DataType) -> None:

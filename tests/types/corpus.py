@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import dataclass
 
+from starlift.core.types import read_as
+
 MEGABYTE = "x" * 1_000_000
 DEEP = "[" * 1000 + "]" * 1000
 FAMILY = "👩\u200d👩\u200d👧"
@@ -54,6 +56,16 @@ class Case:
     def name(self) -> str:
         """The type's name in the document."""
         return self.shown or self.type
+
+    @property
+    def star(self) -> str:
+        """The type of the star's column."""
+        return read_as(self.type) or self.type
+
+    def text(self, column: str) -> str:
+        """Return the expression of what arrives of a column of the source."""
+        form = read_as(self.type)
+        return f"{column}::{form}::text" if form else f"{column}::text"
 
 
 TYPES_DDL = """
@@ -118,6 +130,7 @@ CASES: tuple[Case, ...] = (
     Case("xml", ('<?xml version="1.0"?><a>é&amp;<![CDATA[\n]]></a>', "<a/><b/>", "x &lt; y",
                  f"<a>{MEGABYTE}</a>", "<!DOCTYPE a><a/>")),
     Case("money", ("92233720368547758.07", "-92233720368547758.08", "0.005", "1234567.89")),
+    Case("money[]", ("{92233720368547758.07,NULL}", "{{1.5},{-2}}")),
     Case("inet", ("::", "::1/128", "192.168.1.5/24", "0.0.0.0/0", "::ffff:1.2.3.4")),
     Case("cidr", ("10.0.0.0/8", "2001:db8::/32")),
     Case("macaddr", ("08:00:2b:01:02:03", "ff-ff-ff-ff-ff-ff")),

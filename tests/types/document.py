@@ -36,9 +36,8 @@ column and value named, or its type is refused when the table is first read, wit
 - **Typed**: models see the Arrow type. A value that does not print back to the text PostgreSQL printed (a
   date BC, `infinity`, `24:00:00`, NaN in a numeric) has no place in it, and its row is quarantined. Where
   such values are wanted, take the column through a view that casts it to text.
-- **Text**: models see the text PostgreSQL prints, under `TimeZone` UTC, `DateStyle` ISO, `IntervalStyle`
-  postgres and `lc_monetary` C, in UTF-8 whatever the database's encoding; the warehouse reads it under the
-  same settings.
+- **Text**: models see the text PostgreSQL prints, under `TimeZone` UTC, `DateStyle` ISO and `IntervalStyle`
+  postgres, in UTF-8 whatever the database's encoding; the warehouse reads it under the same settings.
 - A domain moves as the type under it.
 - A warehouse column may also be `text`, for any type that moves as text.
 

@@ -7,13 +7,15 @@ stamps the cursor, because W stays behind the oldest transaction that was open b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
 from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Digest, Mode, TableState
 from starlift.core.source_check import SourceTable
+from starlift.core.types import read_as
 from starlift.core.units import instant, instant_text
 from starlift.errors import InventoryNeeded
 
@@ -31,7 +33,8 @@ class Read:
     has_xids: False for a view. whole: every row.
     xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
-    apart: the key, where no index of the source holds its rows apart.
+    apart: the key, where no index of the source holds its rows apart. forms: per column the type it is cast
+    to before it is printed, where there is one.
     """
 
     table: str
@@ -47,6 +50,7 @@ class Read:
     cursor_zone: str = "UTC"
     new_relations: tuple[int, ...] = ()
     apart: tuple[str, ...] = ()
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scans(self) -> bool:
@@ -80,6 +84,7 @@ def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mo
         cursor_type=found.type_of(spec.cursor),
         cursor_zone=spec.cursor_zone,
         apart=spec.key if found.has_children or not found.has_xids else (),
+        forms={column.name: form for column in found.columns if (form := read_as(column.type))},
     )
     by_time = mode == "timestamp" and state is not None and state.W is not None
     if state is None or not (by_time or state.px):

@@ -51,19 +51,27 @@ class ColumnType:
 @dataclass(frozen=True)
 class Rule:
     """One line of the table. name: the type for readers. pattern: what `format_type` prints for it.
-    arrow: None where the type is refused. note: what its text does not carry, or why it is refused."""
+    arrow: None where the type is refused. note: what its text does not carry, or why it is refused.
+    read_as: the type to which the source casts it before it prints it, where its own text would mislead."""
 
     name: str
     pattern: str
     arrow: ArrowForm | None
     warehouse: str
     note: str = ""
+    read_as: str = ""
 
 
 _SERVERS_OWN = "it names an object of the source's own server by its name or number there"
 _STATISTICS = "PostgreSQL keeps it for itself and reads it from no text"
 _BLANKS = "blanks at the end, which have no meaning in this type, are not carried"
-_UNIT = "moves in the form of lc_monetary C, the number of its smallest units; its currency is in no value"
+_NUMBER = "moves as the number it is under the source database's lc_monetary; its currency is in no value"
+_INSIDE = (
+    "what it prints for money depends on its server's lc_monetary, and another reads that as something else"
+)
+
+HOLDING_MONEY = " holding money"
+"""What the source's catalogue query writes after the name of a type with money inside."""
 
 RULES: tuple[Rule, ...] = (
     Rule("boolean", r"boolean", "bool", "boolean"),
@@ -115,7 +123,8 @@ RULES: tuple[Rule, ...] = (
     Rule("jsonb", r"jsonb", "string", "jsonb"),
     Rule("jsonpath", r"jsonpath", "string", "jsonpath"),
     Rule("xml", r"xml", "string", "xml"),
-    Rule("money", r"money", "string", "money", _UNIT),
+    Rule("money", r"money", "string", "numeric", _NUMBER, "numeric"),
+    Rule("types with money inside", rf".*{HOLDING_MONEY}", None, "", _INSIDE),
     *(
         Rule(name, name, "string", name)
         for name in ("inet", "cidr", "macaddr", "macaddr8", "tsvector", "tsquery")
@@ -184,6 +193,18 @@ def refusal(pg_type: str) -> str:
     """
     rule = rule_of(pg_type)
     return rule.note if rule.arrow is None else ""
+
+
+def read_as(pg_type: str) -> str:
+    """Return the type to which the source casts a column of this one before it prints it, '' for none.
+
+    >>> read_as("money[]")
+    'numeric[]'
+    """
+    if form := rule_of(pg_type).read_as:
+        return form
+    element = pg_type.removesuffix("[]")
+    return f"{form}[]" if element != pg_type and (form := rule_of(element).read_as) else ""
 
 
 def _fits(match: re.Match[str]) -> bool:

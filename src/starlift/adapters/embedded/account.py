@@ -47,15 +47,17 @@ def run_as(account: Account | None, command: list[str], timeout: float) -> subpr
     """Run a program to its end as the account, with an environment of its own.
 
     The caller's PG* and locale variables must not reach the server, nor its working directory, which
-    the account may not be able to enter. Raises PermissionError, subprocess.TimeoutExpired.
+    the account may not be able to enter. LOCPATH does: it chooses no locale, it says where they are.
+    Raises PermissionError, subprocess.TimeoutExpired.
     """
+    places = {name: os.environ[name] for name in ("LOCPATH",) if name in os.environ}
     # no shell, and the arguments are ours
     return subprocess.run(  # nosec B603
         command,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
-        env={"PATH": os.defpath, "LC_ALL": "C"},
+        env={"PATH": os.defpath, "LC_ALL": "C", **places},
         cwd="/",
         umask=0o077,
         stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
 from starlift.core.manifest import ModelRef
-from starlift.core.types import column_type
+from starlift.core.types import column_type, read_as
 from starlift.errors import ConfigurationError
 
 KEY_COLUMN = "_key"
@@ -64,10 +64,11 @@ def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
 def takes(column: StarColumn, given: pa.DataType) -> bool:
     """Whether the column holds every value of the Arrow type exactly, or says so at COPY.
 
-    Text goes where values travel as text; elsewhere it is a model that forgot to type it."""
+    Text goes where values travel as text; elsewhere it is a model that forgot to type it. It does not go
+    where its meaning would be the warehouse's own: money is read by lc_monetary."""
     base = _BASE_TYPE.sub("", column.type)
     if pa.types.is_string(given) or pa.types.is_large_string(given):
-        return column_type(column.type).arrow == "string"
+        return column_type(column.type).arrow == "string" and not read_as(column.type)
     if pa.types.is_decimal(given):
         return base == "numeric" and _holds(column.type, given.precision, given.scale)
     if pa.types.is_timestamp(given) and given.tz is not None:

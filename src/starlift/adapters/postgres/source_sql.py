@@ -12,6 +12,7 @@ from dataclasses import replace
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.domains import BASE_TYPE
 from starlift.core.polling import Pass, Read
+from starlift.core.types import HOLDING_MONEY
 from starlift.core.units import instant, offset
 
 _UTC = "'YYYY-MM-DD HH24:MI:SS.US+00:00'"
@@ -55,11 +56,34 @@ _TABLES = """
     JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = wanted.name
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"""
 
+# only a type of one's own can have it inside: composite, domain, array or range of such
+_HOLDS_MONEY = """
+    base.type >= 16384 AND (
+        WITH RECURSIVE inside (type) AS (
+            SELECT base.type
+            UNION
+            SELECT deeper.type
+            FROM inside CROSS JOIN LATERAL (
+                SELECT t.typelem FROM pg_type AS t WHERE t.oid = inside.type AND t.typelem <> 0
+                UNION ALL
+                SELECT t.typbasetype FROM pg_type AS t WHERE t.oid = inside.type AND t.typbasetype <> 0
+                UNION ALL
+                SELECT part.atttypid FROM pg_type AS t JOIN pg_attribute AS part ON part.attrelid = t.typrelid
+                WHERE t.oid = inside.type AND part.attnum > 0 AND NOT part.attisdropped
+                UNION ALL
+                SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = inside.type) AS deeper (type))
+        SELECT bool_or(type = 'money'::regtype) FROM inside)"""
+
 COLUMNS = f"""
     WITH {_WANTED}
-    SELECT c.oid::int8, a.attname::text, format_type(base.type, base.modifier),
+    SELECT c.oid::int8, a.attname::text,
+           format_type(base.type, base.modifier)
+           || CASE WHEN {_HOLDS_MONEY} THEN '{HOLDING_MONEY}' ELSE '' END,
            concat_ws(
                ' ', a.attnum,
+               -- a yen is no cent: how many decimals money has is the database's lc_monetary
+               CASE WHEN base.type IN ('money'::regtype, 'money[]'::regtype) THEN
+                   scale(CAST(CAST(1 AS money) AS numeric)) END,
                (SELECT string_agg(quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
                 FROM pg_type AS t JOIN pg_enum AS e ON e.enumtypid IN (t.oid, t.typelem, t.typbasetype)
                 WHERE t.oid = a.atttypid),
@@ -135,8 +159,6 @@ SETTINGS = (
     "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL bytea_output = 'hex'",
-    # a server's own would print 1234.50 as 1.234,50, which another reads as something else
-    "SET LOCAL lc_monetary = 'C'",
     # hidden rows are an error, not an absence
     "SET LOCAL row_security = off",
     "SET LOCAL search_path = ''",
@@ -202,13 +224,16 @@ def _from(read: Read) -> str:
 _HMAC = (
     "encode(sha256((SELECT decode(current_setting('starlift.opad'), 'hex')) || "
     "sha256((SELECT decode(current_setting('starlift.ipad'), 'hex')) || "
-    "convert_to(t.{column}::text, 'UTF8'))), 'hex')"
+    "convert_to({value}::text, 'UTF8'))), 'hex')"
 )
 
 
 def _value(read: Read, column: str) -> str:
     """Return the expression of what is taken of a column: the column, or its keyed hash."""
-    return _HMAC.format(column=identifier(column)) if column in read.hmac else f"t.{identifier(column)}"
+    value = f"t.{identifier(column)}"
+    if column in read.forms:
+        value = f"CAST({value} AS {read.forms[column]})"
+    return _HMAC.format(value=value) if column in read.hmac else value
 
 
 def source_hash(read: Read) -> str:

@@ -45,7 +45,6 @@ SELECT set_config('search_path', quote_ident(:pipeline) || ', ' || quote_ident(:
        set_config('DateStyle', 'ISO, YMD', true),
        set_config('IntervalStyle', 'postgres', true),
        set_config('TimeZone', 'UTC', true),
-       set_config('lc_monetary', 'C', true),
        set_config('xmloption', 'content', true),
        (SELECT set_config(name, '5s', true) FROM pg_settings
         WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%')
