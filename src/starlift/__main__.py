@@ -1,7 +1,5 @@
 """`python -m starlift` is the `starlift` command."""
 
-import sys
+from starlift.entrypoints.process import main
 
-from starlift.entrypoints.cli import main
-
-sys.exit(main())
+main()

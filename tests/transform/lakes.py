@@ -166,7 +166,8 @@ class Pipeline:
     def quarantine(self, seq: int | None = None) -> list[dict[str, Any]]:
         """All rows that a batch quarantined."""
         texts = [
-            zstandard.decompress(log.fetch(self.processed, file)) for file in self.manifest(seq).quarantine
+            zstandard.ZstdDecompressor().decompressobj().decompress(log.fetch(self.processed, file))
+            for file in self.manifest(seq).quarantine
         ]
         return [json.loads(line) for text in texts for line in text.splitlines()]
 

@@ -79,7 +79,10 @@ def _sorted(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Sort by numbered columns: Arrow reads a name such as `.x` or `[1]` as a path."""
     numbered = {str(number): rows[name] for number, name in enumerate(key)}
     by = [(number, "ascending") for number in numbered]
-    return rows.take(pc.sort_indices(pa.table(numbered), sort_keys=by))
+    order = pc.sort_indices(pa.table(numbered), sort_keys=by)
+    # extract mostly reads in the order of the key, and a copy of all rows is dear
+    rises = pc.greater(order.slice(1), order.slice(0, max(len(order) - 1, 0)))
+    return rows if pc.all(rises).as_py() else rows.take(order)
 
 
 def _visible(rows: pa.Table) -> pa.Table:

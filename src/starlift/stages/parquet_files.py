@@ -44,8 +44,13 @@ def write_lines(
     lake: Lake, name: Name, table: str, seq: int, lines: Iterable[Mapping[str, Any]]
 ) -> tuple[File, ...]:
     """Store objects as one file of JSON lines (zstd), their fields in the order given."""
-    texts = [json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines]
-    if not texts:
+    compressor = zstandard.ZstdCompressor().compressobj()
+    data, rows = bytearray(), 0
+    for line in lines:
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+        data += compressor.compress(text.encode())
+        rows += 1
+    if not rows:
         return ()
-    data = zstandard.ZstdCompressor().compress("".join(texts).encode())
-    return (log.store(lake, table, name(table, seq, sha256(data)), data, len(texts)),)
+    stored = bytes(data) + compressor.flush()
+    return (log.store(lake, table, name(table, seq, sha256(stored)), stored, rows),)

@@ -6,7 +6,7 @@ run id. So a second run of the same batch writes the same bytes under the same n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,7 +136,7 @@ class _Outcome:
 
     star: dict[str, pa.Table]
     ledger: pa.Table
-    quarantine: list[dict[str, Any]]
+    quarantine: Iterator[dict[str, Any]]
     counts: Counts
 
 
@@ -146,7 +146,11 @@ def _outcome(batch: _Batch, table: str, made: _Made | None) -> _Outcome:
     emission = made.emission if made else Emission({}, {})
     reasons = {**rows.reasons, **emission.rejected}
     brought = rows.identities
-    again = driving.filter(pc.invert(pc.is_in(driving[KEY], brought[KEY].combine_chunks())))
+    again = (
+        driving.slice(0, 0)
+        if driving is rows.typed
+        else driving.filter(pc.invert(pc.is_in(driving[KEY], brought[KEY].combine_chunks())))
+    )
     refused = pa.array(list(reasons), pa.string())
     rejected = pc.sum(pc.is_in(brought[KEY], refused)).as_py() or 0
     columns = batch.manifest.schema[table]
@@ -156,9 +160,7 @@ def _outcome(batch: _Batch, table: str, made: _Made | None) -> _Outcome:
     return _Outcome(
         star=emission.star,
         ledger=_ledger(pa.concat_tables([brought, again.select([KEY, HASH])]), refused),
-        quarantine=[
-            _entry(table, batch.manifest.seq, row, reasons) for row in whole.sort_by(KEY).to_pylist()
-        ],
+        quarantine=_entries(table, batch.manifest.seq, whole.sort_by(KEY), reasons),
         counts=Counts(brought.num_rows, brought.num_rows - rejected, rejected),
     )
 
@@ -169,7 +171,18 @@ def _ledger(identities: pa.Table, refused: Any) -> pa.Table:
     return pa.table({"key": entries[KEY], "source_hash": entries[HASH], "state": state})
 
 
-def _entry(table: str, seq: int, row: dict[str, Any], reasons: Mapping[str, str]) -> dict[str, Any]:
-    """A quarantine entry: the whole row, as the source printed it, with stage and reason."""
-    key = row.pop(KEY)
-    return {"table": table, "key": key, "seq": seq, "stage": STAGE, "reason": reasons[key], "row": row}
+def _entries(table: str, seq: int, rows: pa.Table, reasons: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Quarantine entries: each the whole row, as the source printed it, with stage and reason.
+
+    Rows become Python's objects, ten times as large, a few at a time."""
+    for part in rows.to_batches(max_chunksize=1000):
+        for row in part.to_pylist():
+            key = row.pop(KEY)
+            yield {
+                "table": table,
+                "key": key,
+                "seq": seq,
+                "stage": STAGE,
+                "reason": reasons[key],
+                "row": row,
+            }
