@@ -6,7 +6,7 @@ suite a port holds them to it. Methods raise the errors of `starlift.errors` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from starlift.core.config import TableSpec
+    from starlift.core.inventory import Sums
     from starlift.core.manifest import Identity, ModelRef, Processed
     from starlift.core.models import Model
     from starlift.core.polling import Measure, Pass, Read
@@ -50,6 +51,11 @@ class Lake(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix`, in ascending order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; to remove one that is not there is no error. Only for what no reader needs any
+        more, such as a request that is answered: batches are never changed."""
         ...
 
 
@@ -108,6 +114,15 @@ class SourceSnapshot(Protocol):
     def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
         """Stream the rows of `read` to `sink` as JSON lines (section "Line format" of docs/formats.md),
         whole lines in each call, in bounded memory. Return the number of rows."""
+        ...
+
+    def sums(self, read: Read) -> Sums:
+        """Return the bucket sums of the whole table that `read` is of, in the order of the buckets."""
+        ...
+
+    def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
+        """Stream key text and source hash of every row of the table that `read` is of, or of those in
+        some buckets, to `sink` as JSON lines, as `copy` does. Return the number of rows."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from starlift.core.continuity import check
+from starlift.core.continuity import check_server, went_back
 from starlift.core.manifest import Identity
 from starlift.errors import InventoryNeeded
 
@@ -17,7 +17,8 @@ NOON = "2024-01-01 12:00:00.000000+00:00"
     [(BEFORE, NOON), (Identity("7", 1, "B/1"), "2024-01-01 12:00:00.000001+00:00")],
 )
 def test_a_source_that_stood_still_or_moved_forward_goes_on(now: Identity, clock: str) -> None:
-    check(BEFORE, NOON, now, clock)
+    check_server(BEFORE, now)
+    assert went_back(BEFORE, NOON, now, clock) is None
 
 
 @pytest.mark.parametrize(
@@ -29,9 +30,13 @@ def test_a_source_that_stood_still_or_moved_forward_goes_on(now: Identity, clock
         (BEFORE, "2024-01-01 11:59:59.999999+00:00", "clock went back"),
     ],
 )
-def test_a_source_that_is_another_or_went_back_needs_an_inventory(
+def test_a_source_that_is_another_or_went_back_is_not_polled_from_where_it_was(
     now: Identity, clock: str, cause: str
 ) -> None:
-    with pytest.raises(InventoryNeeded, match=cause) as raised:
-        check(BEFORE, NOON, now, clock)
-    assert raised.value.exit_code == 4
+    assert cause in (went_back(BEFORE, NOON, now, clock) or "")
+
+
+def test_another_server_is_not_read_before_a_person_accepts_it() -> None:
+    with pytest.raises(InventoryNeeded, match="another server answers") as raised:
+        check_server(BEFORE, Identity("8", 1, "B/1"))
+    assert (raised.value.exit_code, raised.value.hint.split(": ")[-1]) == (4, "starlift run")

@@ -13,7 +13,6 @@ from starlift.core.manifest import Column, TableState
 from starlift.core.polling import Measure, Reached
 from starlift.core.source_check import SourceTable
 from starlift.core.units import instant
-from starlift.errors import InventoryNeeded
 
 SPEC = TableSpec("item", ("id",), ("id", "name"), cursor="changed")
 COLUMNS = (
@@ -82,23 +81,31 @@ def test_a_pass_by_xid_is_added_to_reads_by_time_only() -> None:
     assert polling.with_xid_pass(read, STATE, T1, timedelta()) == read
 
 
-def test_a_vanished_relation_needs_an_inventory() -> None:
-    polling.check_relations("item", None, (100,))
-    polling.check_relations("item", STATE, (100, 101, 102))
-    with pytest.raises(InventoryNeeded, match="oid 101 is gone"):
-        polling.check_relations("item", STATE, (100, 102))
+def test_a_relation_that_vanished_is_noticed() -> None:
+    assert not polling.gone_relations(STATE, (100, 101, 102))
+    assert polling.gone_relations(STATE, (100, 102))
 
 
 @pytest.mark.parametrize("xmin", ["50", "51", str(50 + 2**30 - 1)])
 def test_a_horizon_ahead_within_reach_goes_on(xmin: str) -> None:
-    polling.check_horizon("item", STATE, xmin)
-    polling.check_horizon("item", None, xmin)
+    assert polling.beyond_horizon({"item": STATE, "view": replace(STATE, px=None)}, xmin) == ()
 
 
-@pytest.mark.parametrize("xmin", ["49", str(50 + 2**30)])
-def test_a_horizon_that_went_back_or_ran_away_needs_an_inventory(xmin: str) -> None:
-    with pytest.raises(InventoryNeeded, match=f"counter is at {xmin}"):
-        polling.check_horizon("item", STATE, xmin)
+def test_a_horizon_that_ran_away_has_its_table_read_whole() -> None:
+    states = {"item": STATE, "late": replace(STATE, px="60")}
+    assert polling.beyond_horizon(states, str(50 + 2**30)) == ("item",)
+
+
+def test_a_horizon_that_went_back_has_every_table_read_whole() -> None:
+    states = {"item": STATE, "early": replace(STATE, px="40"), "view": replace(STATE, px=None)}
+    assert polling.beyond_horizon(states, "49") == ("item", "early", "view")
+
+
+def test_rows_that_are_asked_for_by_key_are_read_beside_the_pass_and_foretell_nothing() -> None:
+    read = replace(polling.plan(SPEC, STATE, FOUND, "xid"), keys=("(7)",))
+    assert not polling.unchanged(read, STATE, Measure({"xid": (1, "9")}, {}, 3))
+    assert polling.following(read, "xid", "60", None)["xid"].keys == ()
+    assert read.only("xid").keys == ()
 
 
 def watermark(previous: str | None, clock: str, oldest: str | None) -> str:

@@ -87,6 +87,11 @@ class DyingLake:
         self._fuse.step(self._place, f"list {prefix}")
         return self._lake.keys(prefix)
 
+    def delete(self, key: str) -> None:
+        """Step, then `Lake.delete`."""
+        self._fuse.step(self._place, f"delete {key}")
+        self._lake.delete(key)
+
 
 class DyingConnection:
     """A connection of which some statements, named by their first word, are steps, before and after them."""

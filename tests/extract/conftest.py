@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,9 +19,9 @@ from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
 from starlift.core.hmac_key import HmacKey
-from starlift.core.manifest import Manifest
+from starlift.core.manifest import File, Manifest
 from starlift.stages import log
-from starlift.stages.extract import Extracted, Run, extract
+from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run, extract
 from starlift.stages.shapes import Approve
 from tests.postgres import SourceDatabase, connect
 
@@ -40,21 +40,34 @@ class Extractor:
     approve: Approve = lambda *_: None
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def poll(self, accept: Collection[str] = ()) -> Extracted:
+    def poll(self, reconciled: Reconciliation = NOT_ASKED, accept: Collection[str] = ()) -> Extracted:
         """One extract, as a fresh process would make it."""
+        run = Run(f"run{next(self._runs)}", "test")
         key = HmacKey(self.hmac_key) if self.hmac_key else None
         with PostgresSource(Dsn.parse(self.url), key) as source:
-            return extract(
-                source, self.lake, self.config, Run(f"run{next(self._runs)}", "test"), self.approve, accept
-            )
+            asked = replace(reconciled, accept=frozenset(accept))
+            return extract(source, self.lake, self.config, run, self.approve, asked)
 
     def manifest(self, seq: int) -> Manifest:
         """A committed manifest."""
         return Manifest.decode(log.read(self.lake, seq))
 
+    def rewrite(self, seq: int, **parts: Any) -> None:
+        """Have the newest manifest say something else, as a source does that is not what it was."""
+        altered = replace(self.manifest(seq), **parts)
+        self.lake = type(self.lake)()
+        log.commit(self.lake, seq, altered.encode())
+
     def rows(self, seq: int, table: str = "item") -> list[Row]:
         """The rows a batch shipped."""
-        files = [file for file in self.manifest(seq).files if file.table == table]
+        return self._lines([file for file in self.manifest(seq).files if file.table == table])
+
+    def listed(self, seq: int, table: str = "item") -> list[Row]:
+        """The keys a batch listed, in the order of the keys."""
+        lines = self._lines(self.manifest(seq).inventory[table].files)
+        return sorted(lines, key=lambda line: str(line["_key"]))
+
+    def _lines(self, files: Sequence[File]) -> list[Row]:
         lines = b"".join(
             zstandard.ZstdDecompressor().decompressobj().decompress(log.fetch(self.lake, file))
             for file in files

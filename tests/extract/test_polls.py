@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
 from starlift.core.manifest import Counts, sha256
 from starlift.core.source_check import fingerprint
 from starlift.core.units import instant
 from starlift.errors import ConfigurationError, InventoryNeeded, LostRace, UnavailableError
 from starlift.stages import log, parts
+from starlift.stages.extract import Reconciliation
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 
@@ -203,15 +203,29 @@ def test_a_table_the_reader_may_not_read_is_named_with_what_to_run(extractor: Ex
     assert list(extractor.lake.keys("")) == []
 
 
-def test_another_server_behind_the_same_address_needs_an_inventory(extractor: Extractor) -> None:
+def test_another_server_behind_the_same_address_is_not_read_before_a_person_accepts_it(
+    extractor: Extractor, shop: Shop
+) -> None:
     extractor.poll()
-    stored = log.read(extractor.lake, 1)
-    changed = stored.replace(b'"system_identifier":"', b'"system_identifier":"9')
-    extractor.lake = MemoryLake()
-    log.commit(extractor.lake, 1, changed)
+    stored = extractor.manifest(1)
+    later = {"item": replace(stored.tables["item"], W="2999-01-01 00:00:00.000000+00:00")}
+    extractor.rewrite(1, identity=replace(stored.identity, system_identifier="9"), tables=later)
     with pytest.raises(InventoryNeeded, match="another server answers"):
         extractor.poll()
     assert log.head(extractor.lake)[0] == 1, "nothing may be written"
+    assert "another server answers" in (extractor.poll(Reconciliation(new_server=True)).went_back or "")
+    assert extractor.manifest(2).inventory["item"].scope == "whole"
+    assert {str(row["id"]): row["name"] for row in extractor.rows(2)} == shop.names()
+    assert (extractor.manifest(2).tables["item"].W or "") < "2999", "the other one's watermark counts no more"
+
+
+def test_a_source_that_went_back_is_read_whole_and_says_so(extractor: Extractor, shop: Shop) -> None:
+    extractor.poll()
+    identity = extractor.manifest(1).identity
+    extractor.rewrite(1, identity=replace(identity, wal_lsn="FFFFFF/0"))
+    assert "write-ahead log went back" in (extractor.poll().went_back or "")
+    assert {str(row["id"]): row["name"] for row in extractor.rows(2)} == shop.names()
+    assert extractor.poll().went_back is None
 
 
 def test_the_watermark_holder_is_named_in_the_manifest(extractor: Extractor, shop: Shop) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
-from starlift.errors import ConfigurationError, InventoryNeeded, UnavailableError
-from starlift.stages import log
+from starlift.errors import ConfigurationError, UnavailableError
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 
@@ -189,25 +189,28 @@ def test_attach_partition_ships_the_rows_that_were_in_it_before(
     assert extractor.names() == shop.names()
 
 
-def test_detach_partition_needs_an_inventory(extractor_of: MakeExtractor, shop: Shop) -> None:
+def test_detach_partition_lists_every_key_that_is_left(extractor_of: MakeExtractor, shop: Shop) -> None:
     partition(shop)
-    extractor = extractor_of("auto", cursor=None)
+    shop.run("ALTER TABLE item ATTACH PARTITION item_2 FOR VALUES FROM (10) TO (20)")
+    extractor = extractor_of("auto", cursor=None, limits={"list_rows": 1})
     extractor.poll()
     shop.run("ALTER TABLE item DETACH PARTITION item_1")
-    with pytest.raises(InventoryNeeded, match="is gone"):
-        extractor.poll()
+    extractor.poll()
+    assert extractor.manifest(2).inventory["item"].scope == "all"
+    assert [line["_key"] for line in extractor.listed(2)] == ["(11)"]
+    assert extractor.rows(2) == [], "what is left has not changed"
 
 
-def test_swap_by_rename_needs_an_inventory_and_writes_nothing(extractor: Extractor, shop: Shop) -> None:
+def test_swap_by_rename_has_the_table_read_whole(extractor: Extractor, shop: Shop) -> None:
     shop.run("CREATE TABLE fresh (LIKE item INCLUDING ALL)")
     shop.run("INSERT INTO fresh VALUES (1, 'swapped', '1999-01-01')")
     extractor.poll()
     shop.run("ALTER TABLE item RENAME TO old")
     shop.run("ALTER TABLE fresh RENAME TO item")
     shop.run("GRANT SELECT ON item TO starlift_source")
-    with pytest.raises(InventoryNeeded, match="swapped by a rename"):
-        extractor.poll()
-    assert log.head(extractor.lake)[0] == 1
+    extractor.poll()
+    assert extractor.manifest(2).inventory["item"].scope == "whole"
+    assert {str(row["id"]): row["name"] for row in extractor.rows(2)} == shop.names()
 
 
 def test_row_level_security_that_hides_rows_is_an_error_and_not_an_absence(
@@ -219,16 +222,14 @@ def test_row_level_security_that_hides_rows_is_an_error_and_not_an_absence(
     assert list(extractor.lake.keys("")) == []
 
 
-def test_px_ahead_of_the_server_needs_an_inventory(extractor: Extractor, shop: Shop) -> None:
+def test_px_ahead_of_the_server_has_every_table_read_whole(extractor: Extractor, shop: Shop) -> None:
     extractor.poll()
-    manifest = extractor.manifest(1)
-    ahead = log.read(extractor.lake, 1).replace(
-        f'"px":"{manifest.tables["item"].px}"'.encode(), b'"px":"4000000000"'
-    )
-    extractor.lake = type(extractor.lake)()
-    log.commit(extractor.lake, 1, ahead)
-    with pytest.raises(InventoryNeeded, match="transaction counter"):
-        extractor.poll()
+    state = extractor.manifest(1).tables["item"]
+    extractor.rewrite(1, tables={"item": replace(state, px="4000000000")})
+    extractor.poll()
+    assert extractor.manifest(2).inventory["item"].scope == "whole"
+    assert {str(row["id"]): row["name"] for row in extractor.rows(2)} == shop.names()
+    assert int(extractor.manifest(2).tables["item"].px or 0) < 4_000_000_000
 
 
 def test_frozen_rows_are_not_shipped_again(extractor_of: MakeExtractor, shop: Shop) -> None:

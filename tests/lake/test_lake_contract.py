@@ -151,6 +151,27 @@ def test_keys_sort_by_the_whole_key_and_not_folder_by_folder(lake: Lake) -> None
     assert list(lake.keys("")) == sorted(keys) == keys
 
 
+def test_what_is_deleted_is_gone_for_every_handle_and_its_key_is_free(open_same: OpenLake) -> None:
+    one, other = open_same(), open_same()
+    for key in ("requests/1.json", "requests/2.json"):
+        one.put(key, b"{}")
+
+    one.delete("requests/1.json")
+
+    assert other.get("requests/1.json") is None
+    assert list(other.keys("")) == ["requests/2.json"]
+    assert other.put_if_absent("requests/1.json", b"again")
+
+
+def test_deleting_what_is_not_there_is_no_error_and_touches_nothing(lake: Lake) -> None:
+    lake.put("requests/2.json", b"{}")
+
+    for key in ("requests/1.json", "requests", "requests/2.json/deeper", "nothing/at/all"):
+        lake.delete(key)
+
+    assert list(lake.keys("")) == ["requests/2.json"]
+
+
 def test_a_listing_longer_than_one_page_is_whole(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
     keys = [f"manifests/{number:020d}.json" for number in range(1, 11)]
@@ -185,6 +206,7 @@ def test_a_key_that_some_lake_cannot_hold_is_refused_by_all(lake: Lake) -> None:
             partial(lake.get, key),
             partial(lake.put, key, b"x"),
             partial(lake.put_if_absent, key, b"x"),
+            partial(lake.delete, key),
         ]
         for call in calls:
             with pytest.raises(ConfigurationError) as refused:

@@ -15,7 +15,7 @@ from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.adapters.memory import MemoryLake
 from starlift.adapters.sql_files import load_models, load_references
 from starlift.core import paths
-from starlift.core.manifest import Column, File, Identity, Kind, Manifest, Processed, sha256
+from starlift.core.manifest import Column, File, Identity, Inventory, Kind, Manifest, Processed, sha256
 from starlift.core.models import Model, parse_model
 from starlift.stages import log
 from starlift.stages.transform import Transformed, transform
@@ -138,6 +138,7 @@ class Pipeline:
             keys={name: key for name, (_, key) in self.tables.items()},
             files=files,
             passes={name: "whole" if name in whole else "xid" for name in self.tables},
+            inventory={name: Inventory("whole") for name in whole},
         )
         log.commit(self.ingestion, seq, manifest.encode())
         return seq

@@ -79,6 +79,17 @@ class FolderLake:
             self._require_folder()
             yield from _walk(self._path, "", prefix)
 
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there. Durable."""
+        file = self._file(key)
+        with self._explained(f"remove {key}"):
+            try:
+                file.unlink()
+            except _NOTHING_THERE:
+                self._require_folder()
+            else:
+                self._sync_folders(file)
+
     def _file(self, key: str) -> Path:
         return self._path / checked(key)
 

@@ -45,3 +45,8 @@ class MemoryLake:
         with self._lock:
             found = sorted(key for key in self._objects if key.startswith(prefix))
         yield from found
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        with self._lock:
+            self._objects.pop(checked(key), None)

@@ -122,6 +122,12 @@ class S3Lake:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"].removeprefix(self._prefix)
 
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there; in a bucket with versions, its newest one."""
+        name = checked(self._prefix + key)
+        with self._explained(f"remove {key}"):
+            self._client.delete_object(Bucket=self._bucket, Key=name)
+
     def _download(self, name: str) -> bytes | None:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=name, ChecksumMode="ENABLED")

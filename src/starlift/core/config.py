@@ -21,7 +21,8 @@ class Limits:
     writes a manifest only when the last is older (zero: always). xid_every: how often a table in timestamp
     mode is also read by xid. scan_budget: bytes up to which `auto` chooses xid mode. max_rows: rows of one
     batch. memory: bytes. stale_after: age of the applied data that makes `status` exit 4. lock_wait: how
-    long load waits for another load. quarantine_hold, sweep_hold: shares above which a batch is held.
+    long load waits for another load. list_rows: rows up to which an inventory lists every key at once.
+    quarantine_hold, sweep_hold: shares above which a batch is held.
     """
 
     margin: timedelta = timedelta(seconds=10)
@@ -30,6 +31,7 @@ class Limits:
     scan_budget: int = 1_000_000_000
     max_rows: int = 1_000_000
     memory: int = 256_000_000
+    list_rows: int = 100_000
     stale_after: timedelta = timedelta(minutes=30)
     lock_wait: timedelta = timedelta(seconds=30)
     quarantine_hold: float = 0.5

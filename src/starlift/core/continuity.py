@@ -7,26 +7,29 @@ from starlift.core.units import instant
 from starlift.errors import InventoryNeeded
 
 
-def check(before: Identity, before_clock: str, now: Identity, clock: str) -> None:
-    """Raise InventoryNeeded, naming the cause, where polling from the last state could lose a row."""
+def check_server(before: Identity, now: Identity) -> None:
+    """Raise InventoryNeeded where another server answers: it may be a wrong address."""
     if now.system_identifier != before.system_identifier:
-        raise _broken(
-            f"another server answers (system {before.system_identifier} before, now {now.system_identifier})"
+        raise InventoryNeeded(
+            f"another server answers than the one the last batch read (system {before.system_identifier} "
+            f"before, now {now.system_identifier}), so nothing was read",
+            "correct STARLIFT_SOURCE_URL, then: starlift run",
         )
+
+
+def went_back(before: Identity, before_clock: str, now: Identity, clock: str) -> str | None:
+    """Return in what a source is not where the last batch left it, None where it has only moved forward.
+
+    Then rows may be missing or older than those known, and every table has to be read whole."""
+    if now.system_identifier != before.system_identifier:
+        return f"another server answers (system {now.system_identifier})"
     if now.timeline != before.timeline:
-        raise _broken(f"its timeline went from {before.timeline} to {now.timeline} (restore or failover)")
+        return f"its timeline went from {before.timeline} to {now.timeline} (restore or failover)"
     if _position(now.wal_lsn) < _position(before.wal_lsn):
-        raise _broken(f"its write-ahead log went back from {before.wal_lsn} to {now.wal_lsn}")
+        return f"its write-ahead log went back from {before.wal_lsn} to {now.wal_lsn}"
     if instant(clock) < instant(before_clock):
-        raise _broken(f"its clock went back from {before_clock} to {clock}")
-
-
-def _broken(cause: str) -> InventoryNeeded:
-    return InventoryNeeded(
-        f"the source is not where the last batch left it: {cause}; rows may be missing or older, and only "
-        "a comparison of every key can tell",
-        "starlift status",
-    )
+        return f"its clock went back from {before_clock} to {clock}"
+    return None
 
 
 def _position(lsn: str) -> int:

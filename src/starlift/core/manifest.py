@@ -74,9 +74,11 @@ class Inventory:
     """What a batch knows of one source table's keys at its snapshot.
 
     scope: of which keys the batch can tell that they are gone. `whole`: it has every row of the table;
-    `all`: `files` list every key; `buckets`: every key of `buckets`; `keys`: those of `asked` that exist;
-    `none`: of none, it has only sums. sums: bucket, rows, and decimal sum of their source hashes.
-    files: lists of key and source hash (Parquet; `key`, `source_hash`).
+    `all`: `files` list every key; `buckets`: every key of `buckets`; `keys`: of `asked`, whose rows are among
+    the batch's where they exist; `none`: of none, it has only sums. sums: bucket, rows, and decimal sum of
+    their source hashes. asked: keys whose rows were read because a repair asked for them.
+    files: lists of key and source hash (JSON lines in the ingestion lake, `_key` and `_hash`; Parquet in the
+    processed lake, `key` and `source_hash`).
     """
 
     scope: Literal["whole", "all", "buckets", "keys", "none"]
@@ -139,12 +141,12 @@ class Manifest:
     clock: source time before the snapshot, ISO 8601 in UTC. complete_to: least of the tables'.
     schema: taken columns and their types per table. fingerprints: per table, of the taken column set.
     watermark_holder: the oldest open transaction {pid, user, since} where it holds a watermark back.
-    inventory: per table, what is known of its keys. served: names of the requests it answers. dropped: per
-    table, quarantined keys that a person gave up, with the reason. held: tables that were not read because
-    their shape changed, with the reason; they keep their state. partial: a chunk; the star is whole again
-    with the next batch that is not. unnamed: per table, columns of the source that no
-    list of the configuration has, so that they are not taken. added: per table, columns that it was not
-    taken with before.
+    inventory: per table, what is known of its keys. served: names of the requests it answers, and of those
+    answered before that were still in the lake. dropped: per table, quarantined keys that a person gave up,
+    with the reason. held: tables that were not read because their shape changed, with the reason; they keep
+    their state. partial: a chunk; the star is whole again with the next batch that is not. unnamed: per
+    table, columns of the source that no list of the configuration has, so that they are not taken. added:
+    per table, columns that it was not taken with before.
     """
 
     source: str
@@ -224,6 +226,7 @@ class Processed:
     star, ledger, quarantine: files of star rows (table = star table), of ledger entries and of rejected
     rows (table = source table). fingerprints, keys, inventory, dropped, partial: as in the ingestion
     manifest. filled: files of star rows that take the place of the current version, see docs/formats.md.
+    source_rows: rows of each source table at the batch's snapshot, where it counted them.
     """
 
     source: str
@@ -243,6 +246,7 @@ class Processed:
     filled: tuple[File, ...] = ()
     counts: dict[str, Counts] = field(default_factory=dict)
     inventory: dict[str, Inventory] = field(default_factory=dict)
+    source_rows: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     partial: bool = False
     format: int = FORMAT

@@ -6,7 +6,7 @@ Every path is relative to a lake's root. Sequence numbers have 20 digits so that
 from __future__ import annotations
 
 HEAD = "manifests/head"
-RESERVED = frozenset({"manifests", "requests", "data", "snapshots", "quarantine", "ledger"})
+RESERVED = frozenset({"manifests", "requests", "data", "inventory", "snapshots", "quarantine", "ledger"})
 """First path segments of the processed lake that no star table may be named after."""
 
 
@@ -28,6 +28,16 @@ def data(table: str, seq: int, run_id: str, part: int) -> str:
 def request(ulid: str) -> str:
     """Return the key of a request that a later stage puts for the next extract."""
     return f"requests/{ulid}.json"
+
+
+def inventory(table: str, seq: int, run_id: str, part: int) -> str:
+    """Return the key of one part of a list of a source table's keys, unique to the run that writes it."""
+    return f"inventory/{table}/seq={seq_text(seq)}/{run_id}-{part:05d}.jsonl.zst"
+
+
+def key_list(table: str, seq: int, digest: str) -> str:
+    """Return the key of such a list in the processed lake."""
+    return f"inventory/{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
 
 
 def star(table: str, seq: int, digest: str) -> str:

@@ -17,7 +17,6 @@ from starlift.core.manifest import Digest, Mode, TableState
 from starlift.core.source_check import SourceTable
 from starlift.core.types import read_as
 from starlift.core.units import instant, instant_text
-from starlift.errors import InventoryNeeded
 
 Pass = Literal["whole", "xid", "time"]
 
@@ -35,6 +34,7 @@ class Read:
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
     apart: the key, where no index of the source holds its rows apart. forms: per column the type it is cast
     to before it is printed, where there is one.
+    key: the key's columns. keys: key texts of rows that are read beside the passes.
     """
 
     table: str
@@ -51,6 +51,12 @@ class Read:
     new_relations: tuple[int, ...] = ()
     apart: tuple[str, ...] = ()
     forms: Mapping[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def only(self, kind: Pass) -> Read:
+        """Return the part of the read that one of its passes selects."""
+        return replace(self, passes=frozenset({kind}), new_relations=(), keys=())
 
     @property
     def scans(self) -> bool:
@@ -85,6 +91,7 @@ def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mo
         cursor_zone=spec.cursor_zone,
         apart=spec.key if found.has_children or not found.has_xids else (),
         forms={column.name: form for column in found.columns if (form := read_as(column.type))},
+        key=spec.key,
     )
     by_time = mode == "timestamp" and state is not None and state.W is not None
     if state is None or not (by_time or state.px):
@@ -107,28 +114,21 @@ def with_xid_pass(read: Read, state: TableState | None, clock: str, every: timed
     return replace(read, passes=read.passes | {"xid"})
 
 
-def check_relations(table: str, state: TableState | None, relations: tuple[int, ...]) -> None:
-    """Raise InventoryNeeded where a relation the last manifest knew is gone: its rows went with it."""
-    gone = sorted(set(state.relations if state else ()) - set(relations))
-    if gone:
-        raise InventoryNeeded(
-            f"table {table}: the relation with oid {gone[0]} is gone (dropped, detached or swapped by a "
-            "rename), and the rows it held cannot be told from a poll",
-            "starlift status",
-        )
+def gone_relations(state: TableState, relations: tuple[int, ...]) -> bool:
+    """Whether a relation that the last manifest knew is gone, and its rows with it."""
+    return not set(state.relations) <= set(relations)
 
 
-def check_horizon(table: str, state: TableState | None, xmin: str) -> None:
-    """Raise InventoryNeeded where px' < px (a restored server) or px' is too far to be compared."""
-    if state is None or state.px is None:
-        return
-    distance = int(xmin) - int(state.px)
-    if not 0 <= distance < XID_REACH:
-        raise InventoryNeeded(
-            f"table {table}: the source's transaction counter is at {xmin}, the last batch saw {state.px}: "
-            "the server was restored, or nothing was polled for a billion transactions",
-            "starlift status",
-        )
+def beyond_horizon(states: Mapping[str, TableState], xmin: str) -> tuple[str, ...]:
+    """Return the tables of which a poll by xid would not tell what has changed.
+
+    A table whose px' is too far ahead of px to be compared; every table where px' is behind a px, since
+    then the server is not the one that was polled, or was restored.
+    """
+    distances = {name: int(xmin) - int(state.px) for name, state in states.items() if state.px is not None}
+    if any(distance < 0 for distance in distances.values()):
+        return tuple(states)
+    return tuple(name for name, distance in distances.items() if distance >= XID_REACH)
 
 
 def watermark(previous: str | None, clock: str, oldest: str | None, margin: timedelta) -> str:
@@ -148,15 +148,15 @@ def following(read: Read, mode: Mode, xmin: str, moved: str | None) -> dict[Pass
     """
     following: dict[Pass, Read] = {}
     if read.passes & {"whole", "xid"} and read.has_xids:
-        following["xid"] = replace(read, passes=frozenset({"xid"}), px=xmin, new_relations=())
+        following["xid"] = replace(read.only("xid"), px=xmin)
     if mode == "timestamp" and moved is not None:
-        following["time"] = replace(read, passes=frozenset({"time"}), W=moved, new_relations=())
+        following["time"] = replace(read.only("time"), W=moved)
     return following
 
 
 def unchanged(read: Read, state: TableState | None, measure: Measure) -> bool:
     """Whether a poll shows exactly what the last manifest said it would show if nothing happened."""
-    if state is None or "whole" in read.passes or read.new_relations:
+    if state is None or "whole" in read.passes or read.new_relations or read.keys:
         return False
     if any(state.overlap.get(kind) != measure.now[kind] for kind in read.passes):
         return False

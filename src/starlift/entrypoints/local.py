@@ -72,6 +72,12 @@ def extract(pipeline: Pipeline, run: Run) -> Extracted:
 
     with pipeline.source as source:
         extracted = poll(source, pipeline.ingestion, pipeline.config, run, approve)
+    if extracted.went_back:
+        _logger.warning(
+            "the source is not where the last batch left it: %s; every table was read whole, "
+            "see what it came to: starlift status",
+            extracted.went_back,
+        )
     for name, columns in extracted.unnamed.items():
         _logger.warning(
             "columns %s of table %s are neither taken nor dropped; "

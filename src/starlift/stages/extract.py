@@ -6,21 +6,20 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from starlift.core import continuity
 from starlift.core.config import PipelineConfig
-from starlift.core.manifest import Counts, File, Kind, Manifest, Mode, TableState, sha256
-from starlift.core.source_check import fingerprint, unnamed_columns
-from starlift.core.units import instant
+from starlift.core.inventory import wanted
+from starlift.core.manifest import Counts, Kind, Manifest, Mode
 from starlift.errors import ConfigurationError, DriftError
-from starlift.ports import Barrier, Lake, Preflight, Source, SourceSnapshot
-from starlift.stages import chain, log
+from starlift.ports import Lake, Preflight, Source
+from starlift.stages import chain, inventory, log, requests
+from starlift.stages.landing import Landing
 from starlift.stages.parts import write_parts
-from starlift.stages.polling import TablePoll, measure, plan
-from starlift.stages.shapes import Approve, Shapes, find_shapes
+from starlift.stages.polling import measure, plan
+from starlift.stages.shapes import Approve, find_shapes
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Extracted:
     """What one poll found. kind is None, and seq the head, where it found nothing and wrote nothing.
 
     unnamed: columns of the source that the configuration neither takes nor drops, by table. held: why a
-    table was not read, by table.
+    table was not read, by table. went_back: why every table was read whole, where the source was not where
+    the last batch had left it.
     """
 
     seq: int
@@ -47,6 +47,21 @@ class Extracted:
     counts: dict[str, Counts]
     unnamed: dict[str, tuple[str, ...]]
     held: dict[str, DriftError] = field(default_factory=dict)
+    went_back: str | None = None
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What a person asks of one poll. tables: those of which to take an inventory. accept: tables whose
+    changed shape is taken as it is; others whose shape changed are held. new_server: whether another server
+    than the last batch read may answer."""
+
+    tables: frozenset[str] = frozenset()
+    accept: frozenset[str] = frozenset()
+    new_server: bool = False
+
+
+NOT_ASKED = Reconciliation()
 
 
 def extract(
@@ -55,145 +70,76 @@ def extract(
     config: PipelineConfig,
     run: Run,
     approve: Approve = lambda *_: None,
-    accept: Collection[str] = (),
+    reconciled: Reconciliation = NOT_ASKED,
 ) -> Extracted:
-    """Poll every table once, from one snapshot; commit a batch, or write nothing where nothing changed.
+    """Poll every table once, from one snapshot, and answer what is asked of it; commit a batch, or write
+    nothing where nothing changed and nothing was asked.
 
     approve: a batch is for ever, so columns and keys that no model can use must be refused before it.
-    accept: tables whose changed shape a person takes as it is; others whose shape changed are held.
-    Raises LostRace where another run committed the sequence number first, InventoryNeeded where the
-    source is not what the last batch left, HeldError where that batch's manifest is damaged, DriftError
-    where a table changes while it is read,
-    ConfigurationError, UnavailableError.
+    Raises LostRace where another run committed the sequence number first, InventoryNeeded where another
+    server answers, HeldError where the last batch's manifest or a request is damaged, DriftError where a
+    table changes while it is read, ConfigurationError, UnavailableError.
     """
     head, stored = log.head(lake)
     previous = chain.landed(lake, head, stored) if stored else None
     preflight = source.preflight(list(config.tables.values()))
-    _check_source(config, previous, preflight)
-    shapes = find_shapes(config, previous, preflight, approve, accept)
-    polls = plan(shapes.taken, previous, preflight, config.limits)
-    barrier = source.barrier()
+    went_back = _check_source(config, previous, preflight, reconciled)
+    shapes = find_shapes(config, previous, preflight, approve, reconciled.accept)
+    asked = requests.read(lake, previous).but_of(shapes.held)
+    wants = {name: wanted(name, asked.pending.values(), reconciled.tables) for name in shapes.taken}
+    left = None if went_back else previous
+    tables = plan(shapes.taken, left, preflight, config.limits, wants)
+    landing = Landing(config, stored, previous, preflight, source.barrier(), shapes, tables, asked, went_back)
     with source.snapshot() as snapshot:
-        measure(polls, snapshot, barrier, preflight, config.limits)
-        kind = _kind(polls, shapes, previous, barrier.clock, config)
+        measure(tables, snapshot, landing.barrier, preflight, config.limits)
+        kind = landing.kind()
         if kind is None and previous is not None:
-            return _result(polls, shapes, head, None, previous.complete_to, {})
-        files, counts = _ship(polls, snapshot, lake, head + 1, run)
+            return _result(landing, head, None, previous.complete_to)
+        files = {
+            table.spec.name: write_parts(lake, table.read, snapshot, head + 1, run) if table.changed else ()
+            for table in tables
+        }
+        inventories = inventory.take(tables, snapshot, lake, head + 1, run, config.limits.list_rows)
         text, position = snapshot.text, snapshot.position
     source.settle(position)
-    manifest = Manifest(
-        source=config.source_name,
-        seq=head + 1,
+    manifest = replace(
+        landing.manifest(run.run_id, run.code_version, files),
         kind=kind or "bootstrap",
-        run_id=run.run_id,
-        code_version=run.code_version,
-        previous_sha256=sha256(stored) if stored else None,
-        clock=barrier.clock,
-        complete_to=None,
-        identity=preflight.identity,
         snapshot=text,
-        tables=_states(polls, shapes, previous),
-        schema=shapes.schema,
-        fingerprints={name: fingerprint(columns) for name, columns in shapes.schema.items()},
-        keys=shapes.keys,
-        files=files,
-        counts=counts,
-        passes={poll.spec.name: "+".join(sorted(poll.read.passes)) for poll in polls},
-        watermark_holder=_holder(barrier),
-        unnamed=_unnamed(polls),
-        held=_reasons(shapes),
-        added={name: taken.added for name, taken in shapes.taken.items() if taken.added},
+        inventory=inventories,
     )
-    manifest = replace(manifest, complete_to=_complete_to(manifest.tables))
     log.commit(lake, manifest.seq, manifest.encode())
-    return _result(polls, shapes, manifest.seq, manifest.kind, manifest.complete_to, counts)
+    requests.clear(lake, manifest.served)
+    return replace(
+        _result(landing, manifest.seq, manifest.kind, manifest.complete_to), counts=manifest.counts
+    )
 
 
-def _check_source(config: PipelineConfig, previous: Manifest | None, preflight: Preflight) -> None:
+def _check_source(
+    config: PipelineConfig, previous: Manifest | None, preflight: Preflight, reconciled: Reconciliation
+) -> str | None:
+    """Return in what the source is not where the last batch left it, None where it only moved forward."""
     if previous is None:
-        return
+        return None
     if previous.source != config.source_name:
         raise ConfigurationError(
             f"the ingestion lake holds batches of {previous.source!r}, the configuration names the source "
             f"{config.source_name!r}: a lake belongs to one source",
             "set STARLIFT_INGESTION to another place, then: starlift run",
         )
-    continuity.check(previous.identity, previous.clock, preflight.identity, preflight.clock)
+    if not reconciled.new_server:
+        continuity.check_server(previous.identity, preflight.identity)
+    return continuity.went_back(previous.identity, previous.clock, preflight.identity, preflight.clock)
 
 
-def _kind(
-    polls: Sequence[TablePoll],
-    shapes: Shapes,
-    previous: Manifest | None,
-    clock: str,
-    config: PipelineConfig,
-) -> Kind | None:
-    """Return the kind of batch to write, None for no batch at all."""
-    if previous is None:
-        return "bootstrap"
-    others = set(previous.tables) != set(config.tables) or previous.held != _reasons(shapes)
-    if others or any(poll.changed for poll in polls):
-        return "incremental"
-    idle = instant(clock) - instant(previous.clock)
-    # `starlift status` knows of a column that no list names from the newest manifest
-    due = idle >= config.limits.heartbeat or previous.unnamed != _unnamed(polls)
-    return "heartbeat" if due else None
-
-
-def _ship(
-    polls: Sequence[TablePoll], snapshot: SourceSnapshot, lake: Lake, seq: int, run: Run
-) -> tuple[tuple[File, ...], dict[str, Counts]]:
-    files: list[File] = []
-    counts: dict[str, Counts] = {}
-    for poll in polls:
-        name = poll.spec.name
-        parts = write_parts(lake, poll.read, snapshot, seq, run) if poll.changed else ()
-        rows = sum(part.rows for part in parts)
-        files.extend(parts)
-        counts[name] = Counts(read=rows, shipped=rows, rejected=0)
-    return tuple(files), counts
-
-
-def _states(polls: Sequence[TablePoll], shapes: Shapes, previous: Manifest | None) -> dict[str, TableState]:
-    """Where the next poll of each table starts; a held table keeps its place, so that it misses nothing."""
-    states = {poll.spec.name: poll.next_state() for poll in polls}
-    kept = previous.tables if previous else {}
-    return {name: states[name] if name in states else kept[name] for name in shapes.schema}
-
-
-def _reasons(shapes: Shapes) -> dict[str, str]:
-    return {name: error.message for name, error in shapes.held.items()}
-
-
-def _complete_to(tables: dict[str, TableState]) -> str | None:
-    """The least of the tables' instants, None while one of them has none."""
-    reached = [state.complete_to for state in tables.values() if state.complete_to]
-    return min(reached, key=instant) if len(reached) == len(tables) else None
-
-
-def _holder(barrier: Barrier) -> dict[str, Any] | None:
-    return dict(barrier.holder) if barrier.holder else None
-
-
-def _unnamed(polls: Sequence[TablePoll]) -> dict[str, tuple[str, ...]]:
-    found = {poll.spec.name: unnamed_columns(poll.spec, poll.found) for poll in polls}
-    return {name: columns for name, columns in found.items() if columns}
-
-
-def _result(
-    polls: Sequence[TablePoll],
-    shapes: Shapes,
-    seq: int,
-    kind: Kind | None,
-    complete_to: str | None,
-    counts: dict[str, Counts],
-) -> Extracted:
+def _result(landing: Landing, seq: int, kind: Kind | None, complete_to: str | None) -> Extracted:
     return Extracted(
         seq=seq,
         kind=kind,
         complete_to=complete_to,
-        modes={poll.spec.name: poll.mode for poll in polls},
-        counts=counts or {poll.spec.name: Counts() for poll in polls},
-        unnamed=_unnamed(polls),
-        held=shapes.held,
+        modes={table.spec.name: table.mode for table in landing.tables},
+        counts={table.spec.name: Counts() for table in landing.tables},
+        unnamed=landing.unnamed,
+        held=landing.shapes.held,
+        went_back=landing.went_back if kind else None,
     )

@@ -60,7 +60,7 @@ def read_rows(lake: Lake, manifest: Manifest, table: str) -> SourceRows:
     columns = manifest.schema[table]
     files = [file for file in manifest.files if file.table == table]
     texts = pa.concat_tables(
-        [_lines_schema(columns).empty_table(), *(_read(lake, f, columns) for f in files)]
+        [_lines_schema(columns).empty_table(), *(read_lines(lake, f, columns) for f in files)]
     )
     keys = key_texts([texts[name] for name in manifest.keys[table]])
     _check_keys(table, keys)
@@ -112,7 +112,10 @@ def _lines_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([(column.name, pa.string()) for column in columns] + [(HASH, pa.string())])
 
 
-def _read(lake: Lake, file: File, columns: Sequence[Column]) -> pa.Table:
+def read_lines(lake: Lake, file: File, columns: Sequence[Column]) -> pa.Table:
+    """Return the lines of a file as text: these columns and the source hash.
+
+    Raises HeldError where they are not what the manifest says they are."""
     data = log.fetch(lake, file)
     try:
         table = _parse(data, file.key, _lines_schema(columns))

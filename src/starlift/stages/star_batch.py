@@ -15,17 +15,21 @@ import pyarrow.compute as pc
 
 from starlift.core import paths
 from starlift.core.emission import Scope, scopes, snapshot_tables
-from starlift.core.manifest import Counts, File, Manifest, Processed, Snapshot
+from starlift.core.manifest import Counts, File, Inventory, Manifest, Processed, Snapshot
 from starlift.core.models import Model
 from starlift.core.typing import text_rows
 from starlift.ports import Engine, Lake
 from starlift.stages.emission import Emission, emit
+from starlift.stages.key_lists import prune
 from starlift.stages.parquet_files import write_lines, write_parquet
 from starlift.stages.snapshots import load_snapshot, makes_rows, merge
 from starlift.stages.source_rows import HASH, KEY, SourceRows, read_rows
 
 STAGE = "transform"
 """The stage that quarantine entries of this module name."""
+
+UNKNOWN = Inventory("none")
+"""What a batch without an inventory of a table can tell of its keys."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,10 @@ def make_batch(
     """
     batch = _Batch(*lakes, manifest, dict(previous.snapshots) if previous else {})
     kept = snapshot_tables(models)
-    whole = {table for table, passes in manifest.passes.items() if "whole" in passes.split("+")}
     named = {file.table for file in manifest.files}
-    for table in sorted(named | (kept & whole & manifest.schema.keys())):
+    for table in sorted(named | (kept & manifest.inventory.keys())):
         batch.read(table)
-    changed = {table for table in sorted(kept & batch.rows.keys()) if _merge(batch, table, table in whole)}
+    changed = {table for table in sorted(kept & batch.rows.keys()) if _merge(batch, table)}
     arrived = [table for table, rows in batch.rows.items() if rows.typed.num_rows]
     plan = scopes(models, arrived, changed)
     for table in plan.keys() - batch.rows.keys():
@@ -88,9 +91,12 @@ def make_batch(
     return _write(batch, emissions, changed)
 
 
-def _merge(batch: _Batch, table: str, whole: bool) -> bool:
-    before = batch.snapshot(table)
-    after = merge(before, batch.rows[table], batch.manifest, whole=whole)
+def _merge(batch: _Batch, table: str) -> bool:
+    """Bring a snapshot up to the batch: first away with what is gone, so that no model sees it again."""
+    before, rows = batch.snapshot(table), batch.rows[table]
+    inventory = batch.manifest.inventory.get(table, UNKNOWN)
+    left = prune(before, inventory, batch.ingestion, rows.identities[KEY].combine_chunks())
+    after = merge(left, rows, batch.manifest, whole=inventory.scope == "whole")
     batch.current[table] = after
     return not after.equals(before)
 

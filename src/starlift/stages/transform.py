@@ -74,7 +74,9 @@ def _process(
     engine: Engine,
     code_version: str,
 ) -> tuple[Processed, Transformed]:
-    from starlift.stages.star_batch import make_batch  # loads Arrow: half a second when nothing is pending
+    # they load Arrow: half a second when nothing is pending
+    from starlift.stages.key_lists import pass_on
+    from starlift.stages.star_batch import make_batch
 
     manifest = Manifest.decode(landed)
     previous = Processed.decode(stored) if stored else None
@@ -95,8 +97,21 @@ def _process(
         ledger=parts.ledger,
         quarantine=parts.quarantine,
         counts=parts.counts,
+        inventory=pass_on(lakes, manifest),
+        source_rows=_source_rows(manifest),
+        dropped=manifest.dropped,
+        partial=manifest.partial,
     )
     star: dict[str, int] = {}
     for file in parts.star:
         star[file.table] = star.get(file.table, 0) + file.rows
     return made, Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
+
+
+def _source_rows(manifest: Manifest) -> dict[str, int]:
+    """The rows of each table that the batch's own reads counted; an older count says nothing of it."""
+    return {
+        name: state.count
+        for name, state in manifest.tables.items()
+        if state.count is not None and {"whole", "xid"} & set(manifest.passes.get(name, "").split("+"))
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlift.adapters.postgres import withholding
 from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, translated
 from starlift.core.config import TableSpec
 from starlift.core.hmac_key import HmacKey
+from starlift.core.inventory import Sums
 from starlift.core.manifest import Column, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
@@ -205,12 +206,12 @@ class PostgresSnapshot:
         self.text = text
 
     def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
-        parts = {("now", kind): sql.only(read, kind) for kind in sorted(read.passes - {"whole"})}
+        parts = {("now", kind): read.only(kind) for kind in sorted(read.passes - {"whole"})}
         parts |= {("following", kind): part for kind, part in following.items()}
         statement = sql.measure(read, tuple(parts.values()))
         with self._source.reading(read) as connection:
             for number, part in enumerate(parts.values()):
-                _set(connection, part, number)
+                _set(connection, sql.values(part, number))
             count, *digests = connection.run(statement)[0]
         found: dict[str, dict[Pass, tuple[int, str]]] = {"now": {}, "following": {}}
         for index, (when, kind) in enumerate(parts):
@@ -218,21 +219,38 @@ class PostgresSnapshot:
         return Measure(found["now"], found["following"], count if read.scans else None)
 
     def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
+        values = sql.values(read, 0)
+        if read.apart:
+            with self._source.reading(read) as connection:
+                _set(connection, values)
+                if found := connection.run(sql.repeated(read)):
+                    raise _repeated(read, found[0][0])
+        return self._stream(read, sql.copy(read), values, sink)
+
+    def sums(self, read: Read) -> Sums:
+        with self._source.reading(read) as connection:
+            return [(bucket, rows, total) for bucket, rows, total in connection.run(sql.sums(read))]
+
+    def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
+        settings = {} if buckets is None else {sql.BUCKETS: "{" + ",".join(map(str, buckets)) + "}"}
+        return self._stream(read, sql.keys(read, of_buckets=buckets is not None), settings, sink)
+
+    def _stream(
+        self, read: Read, statement: str, settings: Mapping[str, str], sink: Callable[[bytes], None]
+    ) -> int:
         gathered = _Gathered(sink)
         with self._source.reading(read) as connection:
-            _set(connection, read, 0)
-            if read.apart and (found := connection.run(sql.repeated(read))):
-                raise _repeated(read, found[0][0])
-            connection.run(sql.copy(read), stream=gathered)
+            _set(connection, settings)
+            connection.run(statement, stream=gathered)
         gathered.flush()
         if not gathered.is_text:
             raise _stopped(read, self._source.dsn, _NO_TEXT)
         return int(connection.row_count)
 
 
-def _set(connection: pg8000.native.Connection, read: Read, number: int) -> None:
-    """Values reach the predicate as settings of the transaction, never inside SQL text."""
-    for name, value in sql.values(read, number).items():
+def _set(connection: pg8000.native.Connection, settings: Mapping[str, str]) -> None:
+    """Values reach a statement as settings of the transaction, never inside SQL text."""
+    for name, value in settings.items():
         connection.run("SELECT set_config(:name, :value, true)", name=name, value=value)
 
 

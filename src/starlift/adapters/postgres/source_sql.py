@@ -6,12 +6,13 @@ COPY takes no parameters.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.domains import BASE_TYPE
-from starlift.core.polling import Pass, Read
+from starlift.adapters.postgres.key_text import key_text
+from starlift.core.polling import Read
 from starlift.core.types import HOLDING_MONEY
 from starlift.core.units import instant, offset
 
@@ -167,11 +168,6 @@ SETTINGS = (
 )
 
 
-def only(read: Read, kind: Pass) -> Read:
-    """Return the part of a read that one of its passes selects."""
-    return replace(read, passes=frozenset({kind}), new_relations=())
-
-
 def values(read: Read, number: int) -> dict[str, str]:
     """Return the settings that carry the values of the read's predicate; `number` tells reads apart."""
     settings = {}
@@ -183,6 +179,8 @@ def values(read: Read, number: int) -> dict[str, str]:
         settings[f"starlift.w{number}"] = zoned
     if read.new_relations:
         settings[f"starlift.oids{number}"] = "{" + ",".join(map(str, read.new_relations)) + "}"
+    if read.keys:
+        settings[f"starlift.keys{number}"] = json.dumps(read.keys, ensure_ascii=False)
     return settings
 
 
@@ -195,6 +193,8 @@ def predicate(read: Read, number: int) -> str:
 
     Each value is fetched in a scalar subquery: it is computed once, and an index on the cursor serves.
     """
+    if "whole" in read.passes:
+        return "true"
     conditions = []
     if "xid" in read.passes:
         # the cast through xid8: a plain xid fails on PostgreSQL 18; from 1: past 2^31 transactions a
@@ -208,7 +208,19 @@ def predicate(read: Read, number: int) -> str:
     if read.new_relations:
         oids = f"CAST((SELECT current_setting('starlift.oids{number}')) AS oid[])"
         conditions.append(f"t.tableoid = ANY ({oids})")
-    return "(" + " OR ".join(conditions) + ")" if conditions else "true"
+    if read.keys:
+        keys = f"json_array_elements_text(CAST(current_setting('starlift.keys{number}') AS json))"
+        conditions.append(f"{_key(read)} IN (SELECT {keys})")
+    return "(" + " OR ".join(conditions) + ")"
+
+
+def _key(read: Read) -> str:
+    return key_text(_value(read, name) for name in read.key)
+
+
+def _bucket(read: Read) -> str:
+    """Return the expression of a row's bucket: what `starlift.core.identity.bucket` is in Python."""
+    return f"('x' || left(encode(sha256(convert_to({_key(read)}, 'UTF8')), 'hex'), 3))::bit(12)::integer"
 
 
 def origin(read: Read) -> str:
@@ -277,9 +289,35 @@ def copy(read: Read) -> str:
     JSON text has no control characters, so quote and delimiter never occur and lines come out as they are.
     """
     columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
-    rows = f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
+    hashed = f"{source_hash(read)}::text AS _hash"
+    return _printed(f"SELECT {columns}, {hashed} {_from(read)} WHERE {predicate(read, 0)}")
+
+
+def _printed(rows: str) -> str:
     return (
         # r alone would be a column of that name
         f"COPY (SELECT row_to_json(r.*) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
         r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
     )
+
+
+def sums(read: Read) -> str:
+    """Return the query of the bucket sums of a whole table."""
+    rows = f"SELECT {_bucket(read)} AS bucket, {source_hash(read)} AS hash {_from(read)}"
+    return (
+        f"SELECT bucket, count(*), sum(hash)::text FROM ({rows}) AS r "  # noqa: S608 - identifiers only
+        "GROUP BY bucket ORDER BY bucket"
+    )
+
+
+BUCKETS = "starlift.buckets"
+"""The setting that carries the buckets whose keys are listed."""
+
+
+def keys(read: Read, *, of_buckets: bool) -> str:
+    """Return the COPY that prints key text and source hash of a table's rows, all or those of `BUCKETS`."""
+    rows = f"SELECT {_key(read)} AS _key, {source_hash(read)}::text AS _hash {_from(read)}"
+    if of_buckets:
+        buckets = f"unnest(CAST(current_setting('{BUCKETS}') AS integer[]))"
+        rows += f" WHERE {_bucket(read)} IN (SELECT {buckets})"
+    return _printed(rows)
