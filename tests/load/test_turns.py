@@ -191,6 +191,17 @@ def test_a_star_table_that_was_never_made_is_named(star: Star) -> None:
         star.load({"dim_design": [design(1)]})
 
 
+def test_what_the_warehouse_s_server_was_not_built_for_is_a_fault_of_the_ddl(star: Star) -> None:
+    """As any xml is to a server without libxml."""
+    star.rows(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE 'unsupported XML feature' USING ERRCODE = '0A000', DETAIL = 'needs libxml'; END$$"
+    )
+    star.rows("CREATE TRIGGER no BEFORE INSERT ON dim_design FOR EACH ROW EXECUTE FUNCTION no()")
+    with pytest.raises(ConfigurationError, match=r"cannot do what batch 1 needs: unsupported XML.*libxml"):
+        star.load({"dim_design": [design(1)]})
+
+
 def test_a_refusal_of_rows_of_several_batches_names_the_constraint_and_not_what_is_in_them(
     star: Star,
 ) -> None:

@@ -50,7 +50,8 @@ column and value named, or its type is refused when the table is first read, wit
 _OLDER = """
 ## Older servers
 
-The values below also travel on PostgreSQL 13 to {before}, where all of this holds too. A test finds there:
+The values below also travel on PostgreSQL 13 to {before}, where all of this holds too, and between those and {made_on}:
+what an older warehouse cannot read is quarantined, by the star's column. What came later:
 
 | type or value | from PostgreSQL |
 |---|---|
@@ -101,7 +102,9 @@ def _older() -> str:
     found = [(case.since, case.name) for case in CASES if case.since > 13]
     found += [(since, f"{kind} {_shown(value)}") for since, kind, value in NEWER]
     return _OLDER.format(
-        before=MADE_ON - 1, newer="".join(f"| {what} | {since} |\n" for since, what in sorted(found))
+        before=MADE_ON - 1,
+        made_on=MADE_ON,
+        newer="".join(f"| {what} | {since} |\n" for since, what in sorted(found)),
     )
 
 

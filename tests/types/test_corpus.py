@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.core.types import column_type
-from tests.postgres import PostgresForTests, connected
+from tests.postgres import PostgresForTests, connected, server_of_this_process, wheel_server
 from tests.types.corpus import CASES, NEWER
 from tests.types.document import FILE, MADE_ON, document
 from tests.types.journey import Journey, travel
+from tests.versions.choice import chosen
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,31 @@ def test_every_value_arrives_unchanged_or_is_quarantined_by_name(journey: Journe
             shown = f"column {outcome.column}: '{outcome.value}' is not {outcome.type}"
             assert outcome.reason == shown
             assert outcome.arrived is None
+
+
+@pytest.fixture
+def newest() -> Iterator[PostgresForTests]:
+    """The wheel's server, where the tests run on another."""
+    if chosen() is None:
+        pytest.skip("the tests run on the wheel's PostgreSQL: there is no other version to travel to")
+    with server_of_this_process(wheel_server) as server:
+        running = PostgresForTests(server)
+        yield running
+        running.close()
+
+
+def test_between_servers_of_two_versions_too(
+    postgres: PostgresForTests, newest: PostgresForTests, tmp_path: Path
+) -> None:
+    """What an older warehouse cannot read is quarantined as well, by the star's column."""
+    engine = DuckDBEngine()
+    for number, (source, warehouse) in enumerate(((postgres, newest), (newest, postgres))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for outcome in travel(source, folder, engine, warehouse).dimension:
+            assert outcome.unchanged != bool(outcome.reason), outcome
+            assert not outcome.reason or outcome.column in outcome.reason
+    engine.close()
 
 
 def test_only_typed_columns_quarantine(journey: Journey) -> None:

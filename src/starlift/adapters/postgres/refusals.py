@@ -13,6 +13,9 @@ from starlift.errors import ConfigurationError, HeldError, StarliftError
 _ABSENT = ("42P01", "3F000", "42703", "42883")
 """A table, schema, column or function that is not there."""
 
+_UNSUPPORTED = "0A"
+"""SQLSTATE class of what this server was not built for: xml without libxml, say."""
+
 _WRONG_SQL = ("0A", "22", "23", "2B", "42")
 """SQLSTATE classes of a statement that cannot work on this database."""
 
@@ -52,6 +55,11 @@ def _explanation(error: DatabaseError, what: str) -> StarliftError | None:
     if state in _ABSENT:
         return ConfigurationError(
             f"the warehouse is not migrated to what {what} needs: {_said(error)}", "starlift migrate"
+        )
+    if state[:2] == _UNSUPPORTED:
+        return ConfigurationError(
+            f"the warehouse's PostgreSQL cannot do what {what} needs: {_said(error)}",
+            "make that column text in a new file of sql/warehouse, then: starlift migrate && starlift load",
         )
     if state[:2] in _OF_ROWS:
         return HeldError(
