@@ -50,8 +50,8 @@ column and value named, or its type is refused when the table is first read, wit
 _OLDER = """
 ## Older servers
 
-The values below also travel on PostgreSQL 13 to {before}, where all of this holds too, and between those and {made_on}:
-what an older warehouse cannot read is quarantined, by the star's column. What came later:
+The values below also travel on PostgreSQL 13 to {before}, where all of this holds too, and between those and
+{made_on}: what an older warehouse cannot read is quarantined, by the star's column. What came later:
 
 | type or value | from PostgreSQL |
 |---|---|
