@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from starlift.adapters.s3 import S3Lake, connect
+from starlift.adapters.s3_parts import PART_BYTES
 from starlift.errors import ConfigurationError
 from tests.lake.s3_calls import calls_on, error_of
 from tests.s3_door import Fault, Page, Refusal, S3Door
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "s3.md"
 
 IDENTITY, BUCKET = ": aws sts get-caller-identity", ": aws s3api head-bucket --bucket {bucket}"
 
@@ -133,14 +139,20 @@ def test_unknown_credentials_are_an_error(s3_lake: S3Lake, s3_door: S3Door) -> N
             assert "credentials, which are wrong" in error_of(call).message
 
 
+def become_a_user(monkeypatch: pytest.MonkeyPatch, name: str, policy: str = "") -> None:
+    iam: Any = boto3.session.Session().client("iam")
+    iam.create_user(UserName=name)
+    if policy:
+        iam.put_user_policy(UserName=name, PolicyName="lake", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+
 def test_an_identity_without_permission_is_an_error(
     bucket: str, s3_door: S3Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam: Any = boto3.session.Session().client("iam")
-    iam.create_user(UserName=bucket)
-    key = iam.create_access_key(UserName=bucket)["AccessKey"]
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    become_a_user(monkeypatch, bucket)
     lake = S3Lake(f"s3://{bucket}", connect())
 
     with permissions_enforced(s3_door):
@@ -148,6 +160,31 @@ def test_an_identity_without_permission_is_an_error(
             error = error_of(call)
             assert f"S3 bucket {bucket} denies access (AccessDenied: Access Denied)" in error.message
             assert "s3:ListBucket" in error.hint
+
+
+def test_the_policy_of_the_document_is_enough(
+    bucket: str, s3_door: S3Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (policy,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    become_a_user(monkeypatch, bucket, policy.replace("totesys-ingestion", bucket))
+    lake = S3Lake(f"s3://{bucket}", connect())
+
+    with permissions_enforced(s3_door):
+        for call in calls_on(lake):
+            call()
+        large = bytes(PART_BYTES + 1)
+        assert lake.put_if_absent("data/large", large) is True
+        assert lake.put_if_absent("data/large", large) is False
+        assert lake.get("data/nothing") is None
+    assert caplog.messages == [], "parts stayed"
+
+
+def test_the_rule_of_the_document_removes_what_killed_uploads_left(bucket: str, s3_client: Any) -> None:
+    (rules,) = re.findall(r"--lifecycle-configuration \\\n  '(.*?)'", DOCUMENT.read_text())
+    s3_client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=json.loads(rules))
+
+    (rule,) = s3_client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert (rule["Status"], rule["AbortIncompleteMultipartUpload"]) == ("Enabled", {"DaysAfterInitiation": 1})
 
 
 def test_absent_credentials_are_an_error(s3_door: S3Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,17 @@ def test_an_object_is_read_again_where_that_failed_in_passing(
     assert len(s3_door.requests) == 2
 
 
+@pytest.mark.parametrize("fault", ["cut the body", "alter the body"])
+def test_an_object_that_is_not_there_is_asked_for_again_where_the_answer_was_broken(
+    s3_lake: S3Lake, s3_door: S3Door, fault: Fault
+) -> None:
+    s3_door.plan([fault])
+
+    assert s3_lake.get("data/a") is None
+
+    assert len(s3_door.requests) == 2
+
+
 @pytest.mark.parametrize("fault", [*PASSING, "cut the body"], ids=str)
 def test_a_page_of_a_listing_is_asked_for_again_where_that_failed_in_passing(
     s3_lake: S3Lake, s3_door: S3Door, fault: Fault, monkeypatch: pytest.MonkeyPatch

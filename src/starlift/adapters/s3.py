@@ -197,6 +197,7 @@ def _persist(attempt: Callable[[], _T]) -> _T:
 
 def _may_pass(error: ClientError) -> bool:
     """Whether a refusal that is final for botocore is worth another try: another conditional PUT of the key
-    is under way, the bytes were altered on their way, or an upload's parts are gone, most likely because
-    they were put together and that answer was lost."""
-    return status(error) == HTTPStatus.CONFLICT or code(error) in {*BROKEN_UPLOADS, "NoSuchUpload"}
+    is under way, the bytes were altered on their way, an upload's parts are gone, most likely because they
+    were put together and that answer was lost, or what is not there (object? bucket?) broke off unread."""
+    codes = {*BROKEN_UPLOADS, "NoSuchUpload", "404"}
+    return status(error) == HTTPStatus.CONFLICT or code(error) in codes
