@@ -1,7 +1,5 @@
 """What can go wrong between a run and its lakes in S3: how S3 says it, how the run says it, and what the
 lakes hold after it. docs/s3.md has this table; `python -m tests.cli.s3_failures` prints it.
-
-The answers are S3's own, code, message and elements (Amazon S3 API reference, "Error responses").
 """
 
 from __future__ import annotations
@@ -10,12 +8,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tests.s3_door import Fault, Page, Refusal, Request
-
-INGESTION, PROCESSED = "totesys-ingestion", "totesys-processed"
-"""The buckets of the lakes."""
-
-Rule = Callable[[Request], Fault | None]
+from tests.cli.s3_answers import (
+    BROKEN,
+    CONFLICT,
+    DENIED,
+    ELSEWHERE,
+    EXPIRED,
+    INGESTION,
+    MISSING,
+    NO_CONDITIONS,
+    PROCESSED,
+    SIGNED_FOR_ELSEWHERE,
+    SKEWED,
+    SLOW_DOWN,
+    UNKNOWN_KEY,
+    WRONG_SECRET,
+    WRONG_TOKEN,
+    Rule,
+    always,
+    at,
+    once_rows_are_written,
+)
+from tests.s3_door import Page, Refusal
 
 
 class Held(Enum):
@@ -45,85 +59,6 @@ class Failure:
     held: Held = Held.UNTOUCHED
     code: int = 5
 
-
-def always(fault: Fault) -> Callable[[int], Rule]:
-    """Every request meets a fault."""
-    return lambda _: lambda _: fault
-
-
-def at(bucket: str, fault: Fault, methods: str = "GET PUT", below: str = "") -> Callable[[int], Rule]:
-    """Requests of some methods meet it that are for a bucket, or for its keys that start with `below`;
-    `{newest}` is the newest manifest's name."""
-
-    def begin(newest: int) -> Rule:
-        path = f"/{bucket}/{below.format(newest=f'{newest:020d}.json')}".rstrip("/")
-        return lambda asked: fault if asked.method in methods and asked.path.startswith(path) else None
-
-    return begin
-
-
-def once_rows_are_written(fault: Fault) -> Callable[[int], Rule]:
-    """Every request meets it after the first one that stores rows."""
-
-    def begin(_: int) -> Rule:
-        written = False
-
-        def rule(request: Request) -> Fault | None:
-            nonlocal written
-            if written:
-                return fault
-            written = str(request).startswith(f"PUT /{INGESTION}/data/")
-            return None
-
-        return rule
-
-    return begin
-
-
-DENIED = Refusal(403, "AccessDenied", "Access Denied")
-MISSING = Refusal(404, "NoSuchBucket", "The specified bucket does not exist")
-EXPIRED = Refusal(400, "ExpiredToken", "The provided token has expired.", "<Token-0>FwoG</Token-0>")
-ELSEWHERE = Refusal(
-    301,
-    "PermanentRedirect",
-    "The bucket you are attempting to access must be addressed using the specified endpoint. "
-    "Please send all future requests to this endpoint.",
-    "<Endpoint>totesys-ingestion.s3.eu-central-1.amazonaws.com</Endpoint>",
-    "eu-central-1",
-)
-SIGNED_FOR_ELSEWHERE = Refusal(
-    400,
-    "AuthorizationHeaderMalformed",
-    "The authorization header is malformed; the region 'eu-west-2' is wrong; expecting 'eu-central-1'",
-    "<Region>eu-central-1</Region>",
-    "eu-central-1",
-)
-UNKNOWN_KEY = Refusal(
-    403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
-)
-WRONG_SECRET = Refusal(
-    403,
-    "SignatureDoesNotMatch",
-    "The request signature we calculated does not match the signature you provided. "
-    "Check your key and signing method.",
-)
-WRONG_TOKEN = Refusal(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
-SKEWED = Refusal(
-    403,
-    "RequestTimeTooSkewed",
-    "The difference between the request time and the current time is too large.",
-    "<MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>",
-)
-SLOW_DOWN = Refusal(503, "SlowDown", "Please reduce your request rate.")
-BROKEN = Refusal(500, "InternalError", "We encountered an internal error. Please try again.")
-CONFLICT = Refusal(
-    409,
-    "ConditionalRequestConflict",
-    "The conditional request cannot succeed due to a conflicting operation against this resource.",
-)
-NO_CONDITIONS = Refusal(
-    501, "NotImplemented", "A header you provided implies functionality that is not implemented"
-)
 
 GRANT = (
     "grant s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:ListBucket (without the last, S3 calls "

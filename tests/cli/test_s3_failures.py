@@ -14,17 +14,8 @@ import pytest
 
 from tests.cli.conftest import NewProject
 from tests.cli.project import COMMAND, Project, Said
-from tests.cli.s3_failures import (
-    BROKEN,
-    CONFLICT,
-    FAILURES,
-    INGESTION,
-    PROCESSED,
-    SLOW_DOWN,
-    Failure,
-    Held,
-    table,
-)
+from tests.cli.s3_answers import BROKEN, CONFLICT, INGESTION, PROCESSED, SLOW_DOWN
+from tests.cli.s3_failures import FAILURES, Failure, Held, table
 from tests.e2e import oracle
 from tests.s3_door import Fault, Request, S3Door
 
