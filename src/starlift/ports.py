@@ -163,7 +163,8 @@ class Applied:
 
 @dataclass(frozen=True)
 class StarCounts:
-    """What a batch did to one star table. Facts: versions = new versions of known keys."""
+    """What a batch did to one star table. Facts: versions = new versions of known keys, updated = versions
+    that were filled in place."""
 
     inserted: int = 0
     updated: int = 0
@@ -176,14 +177,16 @@ class StarCounts:
 class Batch:
     """A processed batch, ready to apply. star: per star table its rows, `_key` (driving key text) last.
     ledger: per source table (key, source_hash, state). quarantine: rejected rows as
-    {table, key, seq, stage, reason, row}. Star and ledger are iterables of Arrow tables, one a file, that can
-    be gone through more than once."""
+    {table, key, seq, stage, reason, row}. filled: per fact, its rows as they would be without the columns
+    that the batch adds: where that is what the star has, the version is filled in place. Star, ledger and
+    filled are iterables of Arrow tables, one a file, that can be gone through more than once."""
 
     manifest: Processed
     manifest_sha256: str
     star: Mapping[str, Iterable[pa.Table]]
     ledger: Mapping[str, Iterable[pa.Table]]
     quarantine: Sequence[Mapping[str, Any]]
+    filled: Mapping[str, Iterable[pa.Table]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

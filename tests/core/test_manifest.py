@@ -120,7 +120,10 @@ def test_names_of_objects_sort_as_their_sequence_numbers_do() -> None:
 
 def test_every_kind_of_object_has_a_place_of_its_own() -> None:
     digest = "0123456789abcdef" * 4
-    places = [make("t", 1, digest) for make in (paths.star, paths.ledger, paths.snapshot, paths.quarantine)]
+    places = [
+        make("t", 1, digest)
+        for make in (paths.star, paths.filled, paths.ledger, paths.snapshot, paths.quarantine)
+    ]
     places += [paths.data("t", 1, "r", 0), paths.inventory("t", 1, "r", 0)]
     places += [paths.request("01H"), paths.manifest(1), paths.HEAD]
     assert len({place.rsplit("/", 1)[0] for place in places if place != paths.HEAD}) == len(places) - 1

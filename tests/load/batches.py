@@ -156,6 +156,7 @@ class History:
         quarantine: Iterable[Row] = (),
         kind: Kind = "incremental",
         models: tuple[ModelRef, ...] = MODELS,
+        filled: Mapping[str, pa.Table] | None = None,
     ) -> Batch:
         """Return the next batch. Where `ledger` does not name a driving table, its star rows are live."""
         self.seq += 1
@@ -174,7 +175,9 @@ class History:
         digest = sha256(manifest.encode())
         self.previous = digest
         ledger_files = {name: [rows] for name, rows in (live | dict(ledger or {})).items()}
-        return Batch(manifest, digest, {name: [rows] for name, rows in tables.items()}, ledger_files, held)
+        files = {name: [rows] for name, rows in tables.items()}
+        before = {name: [rows] for name, rows in (filled or {}).items()}
+        return Batch(manifest, digest, files, ledger_files, held, before)
 
     def manifest(self, kind: Kind, models: tuple[ModelRef, ...]) -> Processed:
         """Return the manifest of the batch whose number was just taken."""

@@ -108,17 +108,25 @@ class Pipeline:
         rows: Mapping[str, Sequence[Row]] | None = None,
         kind: Kind = "incremental",
         whole: Sequence[str] = (),
+        added: Mapping[str, tuple[str, ...]] | None = None,
     ) -> int:
         """Commit an ingestion batch with these rows and return its number."""
         head, stored = log.head(self.ingestion)
         files = tuple(self._file(name, head + 1, lines(given)) for name, given in (rows or {}).items())
-        return self.commit(files, kind=kind, whole=whole, stored=stored)
+        return self.commit(files, kind=kind, whole=whole, stored=stored, added=added)
 
     def _file(self, name: str, seq: int, data: bytes) -> File:
         key = paths.data(name, seq, "run", 0)
         return log.store(self.ingestion, name, key, zstandard.compress(data), data.count(b"\n"))
 
-    def commit(self, files: tuple[File, ...], kind: Kind, whole: Sequence[str], stored: bytes | None) -> int:
+    def commit(
+        self,
+        files: tuple[File, ...],
+        kind: Kind,
+        whole: Sequence[str],
+        stored: bytes | None,
+        added: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> int:
         """Commit an ingestion manifest that names these files."""
         seq = Manifest.decode(stored).seq + 1 if stored else 1
         manifest = Manifest(
@@ -139,6 +147,7 @@ class Pipeline:
             files=files,
             passes={name: "whole" if name in whole else "xid" for name in self.tables},
             inventory={name: Inventory("whole") for name in whole},
+            added=dict(added or {}),
         )
         log.commit(self.ingestion, seq, manifest.encode())
         return seq
@@ -159,6 +168,10 @@ class Pipeline:
     def star(self, name: str, seq: int | None = None) -> list[dict[str, Any]]:
         """The rows of a star table that a batch made."""
         return self._rows(self.manifest(seq).star, name)
+
+    def filled(self, name: str, seq: int | None = None) -> list[dict[str, Any]]:
+        """The rows of a fact as they would be without the columns that a batch added."""
+        return self._rows(self.manifest(seq).filled, name)
 
     def ledger(self, name: str, seq: int | None = None) -> dict[str, str]:
         """State by key of a source table's ledger entries of a batch."""

@@ -225,7 +225,8 @@ class Processed:
     clock, complete_to: as in the ingestion manifest.
     star, ledger, quarantine: files of star rows (table = star table), of ledger entries and of rejected
     rows (table = source table). fingerprints, keys, inventory, dropped, partial: as in the ingestion
-    manifest. filled: files of star rows that take the place of the current version, see docs/formats.md.
+    manifest. filled: files of rows of facts as they would be without the columns that the batch adds: where
+    such a row is what the star has, the version is filled in place, and no new one is made.
     source_rows: rows of each source table at the batch's snapshot, where it counted them.
     """
 

@@ -6,7 +6,9 @@ Every path is relative to a lake's root. Sequence numbers have 20 digits so that
 from __future__ import annotations
 
 HEAD = "manifests/head"
-RESERVED = frozenset({"manifests", "requests", "data", "inventory", "snapshots", "quarantine", "ledger"})
+RESERVED = frozenset(
+    {"manifests", "requests", "data", "inventory", "snapshots", "quarantine", "ledger", "filled"}
+)
 """First path segments of the processed lake that no star table may be named after."""
 
 
@@ -43,6 +45,11 @@ def key_list(table: str, seq: int, digest: str) -> str:
 def star(table: str, seq: int, digest: str) -> str:
     """Return the key of a star table's rows; the name carries the content's SHA-256."""
     return f"{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
+
+
+def filled(table: str, seq: int, digest: str) -> str:
+    """Return the key of a fact's rows as they would be without the columns that a batch adds."""
+    return f"filled/{table}/seq={seq_text(seq)}/{digest[:16]}.parquet"
 
 
 def ledger(table: str, seq: int, digest: str) -> str:

@@ -55,27 +55,27 @@ def emit(
     Raises ConfigurationError, naming model and keys, where a model breaks the law; HeldError where it
     refuses more than MOST_REFUSED rows.
     """
-    rows = _sorted(driving, key)
+    rows = in_key_order(driving, key)
     rejected: dict[str, str] = {}
     star: dict[str, pa.Table] = {}
     for model in models:
-        inputs = {name: _visible(joined[name]) for name in model.joins}
+        inputs = {name: visible(joined[name]) for name in model.joins}
 
         def run(part: pa.Table, model: Model = model, inputs: dict[str, pa.Table] = inputs) -> pa.Table:
-            return engine.run(model, {**inputs, model.driving: _visible(part)})
+            return engine.run(model, {**inputs, model.driving: visible(part)})
 
         try:
             made = run(rows)
         except RowError:
             refused = _refused(model, run, rows)
             rejected |= {name: f"{model.name}: {reason}" for name, reason in refused.items()}
-            rows = _without(rows, refused)
+            rows = without(rows, refused)
             made = _run_together(model, run, rows)
-        star[model.name] = _keyed(model, made, rows, key)
-    return Emission({name: _without(table, rejected) for name, table in star.items()}, rejected)
+        star[model.name] = keyed(model, made, rows, key)
+    return Emission({name: without(table, rejected) for name, table in star.items()}, rejected)
 
 
-def _sorted(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+def in_key_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Sort by numbered columns: Arrow reads a name such as `.x` or `[1]` as a path."""
     numbered = {str(number): rows[name] for number, name in enumerate(key)}
     by = [(number, "ascending") for number in numbered]
@@ -85,7 +85,8 @@ def _sorted(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     return rows if pc.all(rises).as_py() else rows.take(order)
 
 
-def _visible(rows: pa.Table) -> pa.Table:
+def visible(rows: pa.Table) -> pa.Table:
+    """Return what a model sees of typed rows."""
     return rows.select([name for name in rows.column_names if name not in _OURS])
 
 
@@ -141,13 +142,14 @@ def _run_together(model: Model, run: Callable[[pa.Table], pa.Table], rows: pa.Ta
         ) from error
 
 
-def _without(rows: pa.Table, keys: Mapping[str, str]) -> pa.Table:
+def without(rows: pa.Table, keys: Mapping[str, str]) -> pa.Table:
+    """Return the rows whose key text is none of these."""
     if not keys:
         return rows
     return rows.filter(pc.invert(pc.is_in(rows[KEY], pa.array(list(keys), pa.string()))))
 
 
-def _keyed(model: Model, star: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:
+def keyed(model: Model, star: pa.Table, rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """Give star rows their driving rows' key text. Both are in the order of the key, so they match by
     position, or the model broke the law."""
     check_key(model, star.schema, rows.schema, key)

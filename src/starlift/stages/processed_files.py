@@ -29,6 +29,7 @@ def read_batch(lake: Lake, data: bytes) -> Batch:
         star=_tables(lake, manifest.star),
         ledger=_tables(lake, manifest.ledger),
         quarantine=[row for file in manifest.quarantine for row in _json_lines(lake, file)],
+        filled=_tables(lake, manifest.filled),
     )
 
 

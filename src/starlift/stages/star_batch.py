@@ -20,6 +20,7 @@ from starlift.core.models import Model
 from starlift.core.typing import text_rows
 from starlift.ports import Engine, Lake
 from starlift.stages.emission import Emission, emit
+from starlift.stages.filling import rows_without
 from starlift.stages.key_lists import prune
 from starlift.stages.parquet_files import write_lines, write_parquet
 from starlift.stages.snapshots import load_snapshot, makes_rows, merge
@@ -39,6 +40,7 @@ class Parts:
     star: tuple[File, ...]
     ledger: tuple[File, ...]
     quarantine: tuple[File, ...]
+    filled: tuple[File, ...]
     snapshots: dict[str, Snapshot]
     counts: dict[str, Counts]
     quarantined: int
@@ -103,17 +105,21 @@ def _merge(batch: _Batch, table: str) -> bool:
 
 @dataclass(frozen=True)
 class _Made:
-    """One driving table's emission and the rows it was made of."""
+    """One driving table's emission and the rows it was made of. before: by fact, see `rows_without`."""
 
     driving: pa.Table
     emission: Emission
+    before: dict[str, pa.Table]
 
 
 def _emit(batch: _Batch, table: str, scope: Scope, models: Sequence[Model], engine: Engine) -> _Made:
     driving = makes_rows(batch.snapshot(table)) if scope == "all" else batch.rows[table].typed
     driven = [model for model in sorted(models, key=lambda model: model.name) if model.driving == table]
     joined = {name: batch.snapshot(name) for model in driven for name in model.joins}
-    return _Made(driving, emit(engine, driven, driving, batch.manifest.keys[table], joined))
+    key, added = batch.manifest.keys[table], batch.manifest.added
+    emission = emit(engine, driven, driving, key, joined)
+    before = rows_without(engine, driven, emission, {**joined, table: driving}, key, added) if added else {}
+    return _Made(driving, emission, before)
 
 
 def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts:
@@ -121,6 +127,7 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
     star: list[File] = []
     ledger: list[File] = []
     quarantine: list[File] = []
+    filled: list[File] = []
     counts: dict[str, Counts] = {}
     for table in sorted(changed):
         files = write_parquet(lake, paths.snapshot, table, seq, batch.current[table])
@@ -132,8 +139,18 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
         ledger += write_parquet(lake, paths.ledger, table, seq, outcome.ledger)
         quarantine += write_lines(lake, paths.quarantine, table, seq, outcome.quarantine)
         counts[table] = outcome.counts
+    for name, rows in sorted(item for each in made.values() for item in each.before.items()):
+        filled += write_parquet(lake, paths.filled, name, seq, rows)
     quarantined = sum(file.rows for file in quarantine)
-    return Parts(tuple(star), tuple(ledger), tuple(quarantine), batch.snapshots, counts, quarantined)
+    return Parts(
+        star=tuple(star),
+        ledger=tuple(ledger),
+        quarantine=tuple(quarantine),
+        filled=tuple(filled),
+        snapshots=batch.snapshots,
+        counts=counts,
+        quarantined=quarantined,
+    )
 
 
 @dataclass(frozen=True)

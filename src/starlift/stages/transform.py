@@ -96,6 +96,7 @@ def _process(
         star=parts.star,
         ledger=parts.ledger,
         quarantine=parts.quarantine,
+        filled=parts.filled,
         counts=parts.counts,
         inventory=pass_on(lakes, manifest),
         source_rows=_source_rows(manifest),

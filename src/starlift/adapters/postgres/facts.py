@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pg8000.native
 
 from starlift.adapters.postgres.bulk import without_constraints
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.filling import Before, fill
 from starlift.adapters.postgres.fitting import KEY_COLUMN
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged
 from starlift.ports import StarCounts
@@ -27,7 +30,8 @@ FROM {stage} s
 CROSS JOIN (SELECT coalesce(max(record_id), 0) AS id FROM fact_version WHERE fact = :fact) AS last
 LEFT JOIN fact_version v ON v.fact = :fact AND v.key = s.{key} AND v.current
 LEFT JOIN {star} f ON f.{surrogate} = v.record_id
-WHERE v.op IS NULL OR v.op = 'delete' OR CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)
+{before}
+WHERE v.op IS NULL OR v.op = 'delete' OR {differs}
 """
 
 _APPEND = """
@@ -46,17 +50,28 @@ SELECT :fact, record_id, key, :seq, op FROM pg_temp._change ORDER BY record_id
 """
 
 
+@dataclass(frozen=True)
+class Versioning:
+    """How versions are written. pipeline: the schema of fact_version. op: what a changed row is called,
+    update or repair; a new key, also one that was deleted, is an insert."""
+
+    pipeline: str
+    seq: int
+    op: str
+
+
 def append_versions(
-    connection: pg8000.native.Connection, rows: Staged, pipeline: str, seq: int, op: str
+    connection: pg8000.native.Connection, rows: Staged, how: Versioning, before: Before | None = None
 ) -> StarCounts:
     """Append the staged rows that differ from the current version of their key.
 
-    pipeline: the schema of fact_version. op: what a changed row is called, update or repair; a new key,
-    also one that was deleted, is an insert.
+    before: the rows without the columns that the batch adds. One that differs from the current version only
+    by those is no new version, but takes its place.
     """
-    fact = rows.table.name
+    fact, seq = rows.table.name, how.seq
     connection.run("TRUNCATE pg_temp._change")
     new, old = (", ".join(f"{side}.{identifier(name)}" for name in rows.columns) for side in "sf")
+    differs = f"CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
     names = {
         "key": identifier(KEY_COLUMN),
         "order": _order(rows),
@@ -65,9 +80,10 @@ def append_versions(
         "surrogate": rows.surrogate,
         "columns": ", ".join(identifier(name) for name in rows.columns),
         "new": new,
-        "old": old,
+        "before": before.join if before else "",
+        "differs": before.differs(differs) if before else differs,
     }
-    connection.run(_FIND.format(**names), fact=fact, op=op)
+    connection.run(_FIND.format(**names), fact=fact, op=how.op)
     changed = int(connection.row_count)
     if changed >= ANALYZE_ROWS:
         connection.run("ANALYZE pg_temp._change")
@@ -75,10 +91,13 @@ def append_versions(
         connection.run(_APPEND.format(**names))
     connection.run(_END, fact=fact, seq=seq)
     versions = int(connection.row_count)
-    with without_constraints(connection, pipeline, "fact_version", changed):
+    with without_constraints(connection, how.pipeline, "fact_version", changed):
         connection.run(_BEGIN, fact=fact, seq=seq)
+    filled = fill(connection, rows, differs) if before else 0
     left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
-    return StarCounts(inserted=changed - versions, versions=versions, unchanged=left - changed)
+    return StarCounts(
+        inserted=changed - versions, updated=filled, versions=versions, unchanged=left - changed - filled
+    )
 
 
 def _order(rows: Staged) -> str:

@@ -37,18 +37,22 @@ def surrogate(table: StarTable, model: ModelRef) -> str | None:
 
 
 def made_columns(table: StarTable, model: ModelRef) -> tuple[str, ...]:
-    """Return the columns of a star table that the model makes, in the table's order."""
+    """Return the columns of a star table that the model may make, in the table's order."""
     own = surrogate(table, model)
     return tuple(name for name, column in table.columns.items() if name != own and not column.generated)
 
 
 def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
-    """Raise ConfigurationError, naming table and column, unless rows of this schema fit the table."""
+    """Raise ConfigurationError, naming table and column, unless rows of this schema fit the table.
+
+    A column that may be NULL or has a default can be missing: rows of a model that takes whatever its tables
+    have (SELECT *) may be older than the column.
+    """
     made = made_columns(table, model)
     given = [name for name in schema.names if name != KEY_COLUMN]
     if KEY_COLUMN not in schema.names:
         raise _unfit(table.name, f"its rows carry no {KEY_COLUMN}")
-    if missing := [name for name in made if name not in given]:
+    if missing := [name for name in made if name not in given and table.columns[name].needed]:
         raise _unfit(table.name, f"the model does not make {_listed(missing)}")
     if unknown := [name for name in given if name not in made]:
         raise _unfit(table.name, f"the star's table has no {_listed(unknown)}")

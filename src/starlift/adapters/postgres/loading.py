@@ -12,6 +12,7 @@ from starlift.adapters.postgres import facts, ledger
 from starlift.adapters.postgres.build import with_references
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
+from starlift.adapters.postgres.filling import stage_before
 from starlift.adapters.postgres.refusals import is_of_rows
 from starlift.adapters.postgres.rejection import REJECTED, find_rejected, remove_rejected
 from starlift.adapters.postgres.schemas import Schemas
@@ -110,7 +111,9 @@ class Loading:
             merged = merge_dimension(self.connection, rows)
         else:
             op = "repair" if manifest.kind == "repair" else "update"
-            merged = facts.append_versions(self.connection, rows, self.schemas.pipeline, manifest.seq, op)
+            how = facts.Versioning(self.schemas.pipeline, manifest.seq, op)
+            with stage_before(self.connection, rows, self.batch.filled.get(rows.table.name)) as before:
+                merged = facts.append_versions(self.connection, rows, how, before)
         self.counts[rows.table.name] = merged
 
     def _write_ledger(self) -> None:

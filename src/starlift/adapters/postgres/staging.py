@@ -7,7 +7,7 @@ put into quarantine, instead of failing the batch. All of them go when the trans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pg8000.native
 import pyarrow as pa
@@ -86,6 +86,8 @@ def stage(
     rows = 0
     for file in files:
         check_fit(file.schema, table, model)
+        # one that the batch does not bring is left to its default
+        staged = replace(staged, columns=tuple(name for name in columns if name in file.schema.names))
         rows += put(connection, staged, file)
     if rows >= ANALYZE_ROWS:
         connection.run(f"ANALYZE {stage_name(table.name)}")

@@ -24,7 +24,7 @@ class StarColumn:
     """A column. type: as `format_type` prints it, the one under a domain. length: limit of a varchar.
     generated: the database computes it, so no model gives it. numbered: SERIAL or identity. unbounded: its
     type without length or precision, None where it has neither; text for the types that cut whatever they
-    read, name and "char". domain: its type, where that is one."""
+    read, name and "char". domain: its type, where that is one. has_default: of a row that brings no value."""
 
     name: str
     type: str
@@ -35,6 +35,12 @@ class StarColumn:
     numbered: bool
     unbounded: str | None = None
     domain: str | None = None
+    has_default: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether a row must bring a value."""
+        return self.not_null and not self.has_default
 
     @property
     def staged(self) -> str:
@@ -93,7 +99,8 @@ SELECT c.relname, a.attname, format_type(base.type, base.modifier), base.require
        CASE WHEN base.type IN ('name'::regtype, '"char"'::regtype) THEN 'text' ELSE
            (SELECT format_type(t.oid, -1) FROM pg_type t WHERE t.oid = base.type
             AND base.modifier <> -1 AND t.typnamespace = 'pg_catalog'::regnamespace) END,
-       CASE WHEN a.atttypid <> base.type THEN format_type(a.atttypid, a.atttypmod) END
+       CASE WHEN a.atttypid <> base.type THEN format_type(a.atttypid, a.atttypmod) END,
+       a.atthasdef AND a.attgenerated = ''
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 {BASE_TYPE}
 WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relname IN {_NAMES}

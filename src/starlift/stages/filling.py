@@ -1,0 +1,63 @@
+"""Columns that a batch adds to a table are filled into the star's rows, and are no change of them.
+
+To tell the two apart, the models of facts run a second time, over tables without the added columns, as
+they were in the batch before. Where a row so made is what the star has, only the columns are new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from starlift.core.models import Model
+from starlift.errors import ConfigurationError
+from starlift.ports import Engine, RowError
+from starlift.stages.emission import Emission, in_key_order, keyed, visible, without
+
+Added = Mapping[str, Sequence[str]]
+"""The columns that a batch adds, by source table."""
+
+
+def rows_without(
+    engine: Engine,
+    models: Sequence[Model],
+    emission: Emission,
+    tables: Mapping[str, pa.Table],
+    key: Sequence[str],
+    added: Added,
+) -> dict[str, pa.Table]:
+    """Return, by fact, the emitted rows as they would be without the added columns, `_key` last.
+
+    models: those of one driving table. tables: typed rows of the tables that they read. key: the driving
+    table's. A fact is left out where the columns make no difference to it, and where none can be told: a
+    model that needs them, or makes columns of other types with them, has ordinary versions.
+    """
+    found = {}
+    for model in (model for model in models if model.kind == "fact" and added.keys() & set(model.tables)):
+        before = {name: _as_before(tables[name], added.get(name, ())) for name in model.tables}
+        if set(key) <= set(before[model.driving].column_names):
+            rows = without(in_key_order(before[model.driving], key), emission.rejected)
+            made = _made(engine, model, {**before, model.driving: rows}, key)
+            star = emission.star[model.name]
+            if made is not None and _is_part(made.schema, star.schema) and not made.equals(star):
+                found[model.name] = made
+    return found
+
+
+def _as_before(rows: pa.Table, added: Sequence[str]) -> pa.Table:
+    return rows.select([name for name in rows.column_names if name not in added])
+
+
+def _made(
+    engine: Engine, model: Model, tables: Mapping[str, pa.Table], key: Sequence[str]
+) -> pa.Table | None:
+    try:
+        made = engine.run(model, {name: visible(rows) for name, rows in tables.items()})
+        return keyed(model, made, tables[model.driving], key)
+    except (RowError, ConfigurationError):
+        return None
+
+
+def _is_part(part: pa.Schema, whole: pa.Schema) -> bool:
+    return all(field in whole for field in part)
