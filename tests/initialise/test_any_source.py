@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -182,28 +183,120 @@ def test_a_relation_that_cannot_be_taken_is_a_comment_with_reason_and_remedy(
     assert {taken["crm_note"].address, taken["sales_note"].address} == {("crm", "note"), ("Sales", "note")}
 
 
-def test_the_address_stands_in_an_env_that_only_its_owner_reads(
-    tmp_path: Path, shop: SourceDatabase, star: WarehouseDatabase
+@pytest.mark.parametrize("way", ["command line", "environment", ".env"])
+def test_the_address_stands_in_an_env_that_only_its_owner_reads_and_nowhere_else(
+    tmp_path: Path, shop: SourceDatabase, way: str
 ) -> None:
-    env = drafted(tmp_path, shop, star).folder / ".env"
+    password = urlsplit(shop.reader).password or ""
+    project = Project(tmp_path, {"STARLIFT_SOURCE_URL": shop.reader} if way == "environment" else {})
+    env = tmp_path / ".env"
+    if way == ".env":
+        env.write_text(f"STARLIFT_SOURCE_URL={shop.reader}\n")
+        env.chmod(0o600)
+    said = project.say(
+        "init", "--source", *((shop.reader,) if way == "command line" else ()), "--fact", "receipt"
+    )
+    assert said.returncode == 0, said.stderr
     assert f"STARLIFT_SOURCE_URL={shop.reader}\n" in env.read_text()
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert ("a password on the command line" in said.stderr) is (way == "command line")
+    assert password not in said.stdout + said.stderr
+    written = [file for file in tmp_path.rglob("*") if file.is_file() and file != env]
+    assert len(written) > 10
+    assert not [file for file in written if password in file.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("env", "words", "step"),
+    [
+        ("", (), "draft a star: starlift init --source --fact TABLE --dimension TABLE"),
+        (
+            "",
+            ("--fact", "receipt"),
+            "decide where sql/ says DECIDE, name the warehouse in .env, then: starlift mig",
+        ),
+        (
+            "STARLIFT_WAREHOUSE_URL=x",
+            ("--fact", "receipt"),
+            "decide where sql/ says DECIDE, name this source in .en",
+        ),
+        ("half='", ("--fact", "receipt"), "mend .env, then: starlift init --source"),
+    ],
+)
+def test_init_says_what_is_left_to_do(
+    tmp_path: Path, shop: SourceDatabase, env: str, words: tuple[str, ...], step: str
+) -> None:
+    if env:
+        (tmp_path / ".env").write_text(env)
+    said = Project(tmp_path, {}).say("init", "--source", shop.reader, *words)
+    assert said.stdout.splitlines()[-1].startswith(f"Next: {step}")
+
+
+def test_a_source_that_is_named_nowhere_is_asked_for(tmp_path: Path) -> None:
+    answer = Project(tmp_path, {}).starlift("init", "--source", "--fact", "receipt", code=2)
+    assert answer["error"]["hint"] == "starlift init --source URL"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_init_adds_what_is_missing_and_changes_nothing(
     tmp_path: Path, shop: SourceDatabase, star: WarehouseDatabase
 ) -> None:
-    project = drafted(tmp_path, shop, star)
+    project = drafted(tmp_path, shop, star, "--dimension", "client")
     config = project.folder / "sql/pipeline.toml"
-    config.write_text("# mine\n")
-    answer = Project(tmp_path, {}).starlift("init", "--source", shop.reader, "--fact", "receipt")
-    assert config.read_text() == "# mine\n"
+    mine = f"# mine\n{config.read_text()}"
+    config.write_text(mine)
+    answer = Project(tmp_path, {}).starlift("init", "--source", "--fact", "receipt")
+    assert config.read_text() == mine
     assert "sql/pipeline.toml" in answer["kept"]
     assert sorted(answer["written"]) == [
         "sql/checks/live_rows_are_in_fact_receipt.sql",
         "sql/models/fact_receipt.sql",
         "sql/warehouse/030_fact_receipt.sql",
     ]
+
+
+def test_a_fact_refers_to_the_dimensions_that_an_earlier_init_drafted(
+    tmp_path: Path, shop: SourceDatabase, star: WarehouseDatabase
+) -> None:
+    project = drafted(tmp_path, shop, star, "--dimension", "client")
+    models = project.folder / "sql/models"
+    renamed = (models / "dim_client.sql").read_text().replace("client_no", "client_no AS number")
+    (models / "dim_client.sql").unlink()
+    (models / "dim_buyer.sql").write_text(renamed.replace("key: client_no AS number", "key: number"))
+    project.starlift("init", "--source", "--fact", "receipt")
+    ddl = (project.folder / "sql/warehouse/030_fact_receipt.sql").read_text()
+    assert "FOREIGN KEY (client_no) REFERENCES dim_buyer (number)" in ddl
+
+
+def test_a_later_draft_takes_what_was_decided_in_the_meantime(
+    tmp_path: Path, postgres: PostgresForTests, shop: SourceDatabase
+) -> None:
+    with postgres.warehouse() as fresh:
+        project = drafted(tmp_path, shop, fresh)
+        sql = project.folder / "sql"
+        text = decide((sql / "pipeline.toml").read_text())
+        text = text.replace("[tables.client]", '[tables."The Client"]\nrelation = "client"')
+        text = text.replace('"Full Name", ', "").replace('"birth_date"]', '"birth_date", "Full Name"]')
+        (sql / "pipeline.toml").write_text(text)
+        project.starlift("init", "--source", "--dimension", "The Client", "--dimension", "price_list")
+        assert '"Full Name" AS full_name' in (sql / "models/dim_the_client.sql").read_text()
+        assert "birth_date character varying" in (sql / "warehouse/020_dim_the_client.sql").read_text()
+        project.starlift("migrate")
+        inserted = project.starlift("run", "--strict")["star"]
+    assert {name for name, counts in inserted.items() if counts["inserted"]} == {
+        "dim_the_client",
+        "dim_price_list",
+    }
+
+
+def test_a_table_that_the_kept_configuration_lacks_is_refused(
+    tmp_path: Path, shop: SourceDatabase, star: WarehouseDatabase
+) -> None:
+    project = drafted(tmp_path, shop, star, "--schema", "Sales", "--fact", "receipt")
+    answer = project.starlift("init", "--source", "--dimension", "client", code=2)
+    assert answer["error"]["message"].startswith(
+        "table client is not in sql/pipeline.toml, which stays as it is"
+    )
 
 
 @pytest.mark.parametrize(

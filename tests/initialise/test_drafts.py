@@ -183,6 +183,28 @@ def test_columns_that_a_model_could_not_tell_apart_are_named_and_left_out() -> N
     assert "starlift's: Id, _Hash" in text
 
 
+def test_a_column_of_a_refused_type_is_left_out_and_a_key_of_one_is_an_obstacle() -> None:
+    text = drafted(relation(id="integer", what="regclass", _stale="text"))["pipeline.toml"]
+    assert parse(text, "pipeline.toml").tables["t"].taken == ("id",)
+    assert "# Not taken: what is regclass: it names an object of the source's own server" in text
+    found = obstacle(relation(id="regclass"))
+    assert found is not None
+    assert found[0].startswith("its key column id is regclass")
+
+
+def test_a_reference_in_citext_finds_its_row_whatever_the_case() -> None:
+    parent, child = relation("shop", id="public.citext"), relation("sale", id="integer", shop="public.citext")
+    keys = (ForeignKey(("shop",), "public", "shop", ("id",)),)
+    sale = Relation("public", "sale", child.found, ("id",), keys, frozenset({"id"}))
+    texts = drafted(parent, sale, facts=("sale",), dimensions=("shop",))
+    for file, column in (("020_dim_shop", "id"), ("030_fact_sale", "shop")):
+        ddl = texts[f"warehouse/{file}.sql"]
+        assert "CREATE EXTENSION IF NOT EXISTS citext;" in ddl
+        assert f"\n    {column} citext" in ddl
+    other = drafted(relation(id="integer", title="public.citext"), dimensions=("t",))
+    assert "title character varying" in other["warehouse/020_dim_t.sql"]
+
+
 def test_a_key_that_a_model_could_not_name_is_an_obstacle() -> None:
     key = frozenset({frozenset({"_key"})})
     odd = Relation("public", "t", SourceTable("0", "r", (Column("_key", "text"),), key, (1,), 0), ("_key",))

@@ -33,9 +33,15 @@ class Project:
 
     def starlift(self, *words: str, code: int = 0) -> Any:
         """Run a command; return what its `--json` says. It must end with the given exit code."""
+        ended = self.say(*words, "--json")
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return json.loads(ended.stdout)
+
+    def say(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever that is."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("STARLIFT_")}
-        ended = subprocess.run(
-            [sys.executable, "-m", "starlift", *words, "--json"],
+        return subprocess.run(
+            [sys.executable, "-m", "starlift", *words],
             cwd=self.folder,
             # the code under test, wherever the folder is
             env={**own, "PYTHONPATH": str(Path(starlift.__file__).parents[1]), **self.environment},
@@ -43,8 +49,6 @@ class Project:
             text=True,
             check=False,
         )
-        assert ended.returncode == code, ended.stdout + ended.stderr
-        return json.loads(ended.stdout)
 
 
 @pytest.fixture(scope="module")

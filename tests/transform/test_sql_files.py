@@ -50,9 +50,10 @@ def test_a_folder_without_models_is_named_with_what_to_write(tmp_path: Path) -> 
     assert "one SELECT a star table" in caught.value.hint
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"models cannot be read: No such file"):
+def test_a_folder_that_is_not_there_is_named_with_the_way_to_have_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no model in .*models") as raised:
         load_models(tmp_path)
+    assert raised.value.hint.endswith("starlift init --source --fact TABLE --dimension TABLE")
 
 
 def test_a_model_that_is_not_utf_8_is_named(tmp_path: Path) -> None:

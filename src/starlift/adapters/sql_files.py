@@ -22,11 +22,12 @@ def load_models(folder: Path) -> tuple[Model, ...]:
     Each model's sha256 covers its text, the macros it uses and its reference data. ConfigurationError
     names the file and line that is wrong.
     """
-    models = read_files(folder / "models", ".sql")
+    models = read_files(folder / "models", ".sql") if (folder / "models").exists() else {}
     if not models:
         raise ConfigurationError(
             f"there is no model in {folder / 'models'}",
-            "write one SELECT a star table there (docs/models.md), then: starlift run",
+            "write one SELECT a star table there (docs/models.md), or have them drafted: "
+            "starlift init --source --fact TABLE --dimension TABLE",
         )
     references = load_references(folder)
     macros = load_macros()

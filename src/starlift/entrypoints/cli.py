@@ -99,7 +99,14 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
 
 
 def _add_init_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--source", metavar="URL", help="the database to draft a first sql/ for")
+    command.add_argument(
+        "--source",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="the database to draft a first sql/ for; without a URL that of STARLIFT_SOURCE_URL, where no "
+        "process list and no history shows the password",
+    )
     for option, text in (
         ("schema", "a schema of it to take, instead of all"),
         ("fact", "a table of it to draft a fact for"),

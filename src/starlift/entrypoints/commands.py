@@ -39,15 +39,18 @@ def init(call: Call) -> Answer:
                 "starlift init --source URL",
             )
         written, kept = initialise.write_project(Path())
-        first = "fill in .env, then: " if ".env" in written else ""
+        step = f"{'fill in .env, then: ' if '.env' in written else ''}starlift migrate && starlift run"
     else:
-        wanted = initialise.Wanted(asked.source, asked.schema, asked.fact, asked.dimension)
+        from starlift.entrypoints.drafting import next_step, source_of
+
+        dsn, url = source_of(asked.source)
+        wanted = initialise.Wanted(dsn, url, asked.schema, asked.fact, asked.dimension)
         written, kept = initialise.write_draft(Path(), wanted)
-        first = "decide where sql/ says DECIDE, name the warehouse in .env, then: "
+        step = next_step(Path(), url)
     lines = [
         f"{verb} {name}" for verb, names in (("wrote", written), ("kept ", kept)) for name in _tops(names)
     ]
-    lines.append(f"Next: {first}starlift migrate && starlift run")
+    lines.append(f"Next: {step}")
     return Answer({"written": written, "kept": kept}, "\n".join(lines))
 
 

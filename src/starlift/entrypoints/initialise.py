@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+from starlift.bootstrap import Pipeline
 from starlift.errors import UnavailableError
+from starlift.settings import DEFAULT_CONFIG, Settings
+
+if TYPE_CHECKING:
+    from starlift.adapters.postgres.connection import Dsn
 
 TEMPLATE = "starlift.reference"
 """The package that carries the repository's sql/ folder: the Totesys star, whole."""
@@ -67,9 +73,11 @@ def write_project(folder: Path) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What `init --source` was asked for. source: the database's URL. schemas: all where none is named."""
+    """What `init --source` was asked for. source: the database. url: what `.env` is to say of it. schemas:
+    all where none is named."""
 
-    source: str
+    source: Dsn
+    url: str
     schemas: Sequence[str] = ()
     facts: Sequence[str] = ()
     dimensions: Sequence[str] = ()
@@ -77,21 +85,30 @@ class Wanted:
 
 def write_draft(folder: Path, wanted: Wanted) -> tuple[list[str], list[str]]:
     """Write the same for a source of one's own: a first configuration, and a first star, as its catalogue
-    suggests them.
+    suggests them. A configuration and models that are there already stay, and what is drafted fits them.
 
     Nothing is written unless the source could be read and has every table that is named.
     """
     from starlift.adapters.postgres.catalogue import read_catalogue
-    from starlift.adapters.postgres.connection import Dsn
     from starlift.core.draft.project import draft
 
-    catalogue = read_catalogue(Dsn.parse(wanted.source, "--source"), wanted.schemas)
+    catalogue = read_catalogue(wanted.source, wanted.schemas)
+    file = folder / DEFAULT_CONFIG
+    there = Pipeline(Settings({"STARLIFT_CONFIG": str(file)}))
+    if file.exists():
+        catalogue = catalogue.under(there.config)
+    kept = there.models if has_models(folder) else ()
     reference = {
         name.removeprefix("sql/"): data.decode()
         for name, data in _template(files(TEMPLATE), PurePosixPath("sql"))
     }
-    texts = draft(catalogue, wanted.facts, wanted.dimensions, reference)
-    return _write(folder, wanted.source, {f"sql/{name}": text.encode() for name, text in texts.items()})
+    texts = draft(catalogue, wanted.facts, wanted.dimensions, reference, kept)
+    return _write(folder, wanted.url, {f"sql/{name}": text.encode() for name, text in texts.items()})
+
+
+def has_models(folder: Path) -> bool:
+    """Whether a project's folder has any star table yet."""
+    return any((folder / DEFAULT_CONFIG).parent.glob("models/*.sql"))
 
 
 def _write(folder: Path, source: str, sql: dict[str, bytes]) -> tuple[list[str], list[str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
+from starlift.core.config import RESERVED_COLUMNS, PipelineConfig, TableSpec
 from starlift.core.source_check import SourceTable
+from starlift.core.types import refusal
 
 KINDS = {
     "r": "table",
@@ -15,9 +18,6 @@ KINDS = {
     "f": "foreign table",
 }
 """What pg_class.relkind says, in words."""
-
-RESERVED_COLUMNS = ("_hash", "_key")
-"""Names that lines of the lake use themselves."""
 
 _CHANGED = re.compile(r"updat|modif|chang|edit|last_?(seen|write)|written|touch", re.IGNORECASE)
 _PERSONAL = re.compile(
@@ -44,7 +44,8 @@ class Relation:
 
     found: its columns, unique keys and size. primary_key: in its order, empty where there is none.
     required: columns that are NOT NULL. readable: this role may read it. hidden: row-level security
-    applies to this role. parents: schema and name of the tables it inherits from.
+    applies to this role. parents: schema and name of the tables it inherits from. decided: what a
+    configuration that is there already says of it.
     """
 
     schema: str
@@ -56,6 +57,7 @@ class Relation:
     readable: bool = True
     hidden: bool = False
     parents: tuple[tuple[str, str], ...] = ()
+    decided: TableSpec | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -64,11 +66,18 @@ class Relation:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The primary key, else the shortest unique key without NULL, else nothing."""
+        """What was decided, else the primary key, else the shortest unique key without NULL, else nothing."""
+        if self.decided is not None:
+            return self.decided.key
         if self.primary_key:
             return self.primary_key
         unique = [tuple(name for name in self.columns if name in key) for key in self.found.unique_keys]
         return min(unique, key=lambda key: (len(key), key), default=())
+
+    @property
+    def referring(self) -> frozenset[str]:
+        """The columns by which rows are found: those of the key, and of references to other tables."""
+        return frozenset(self.key).union(*(foreign.columns for foreign in self.foreign_keys))
 
     @property
     def moments(self) -> tuple[str, ...]:
@@ -92,7 +101,10 @@ class Relation:
 
     @property
     def personal(self) -> tuple[str, ...]:
-        """Columns whose names say that they hold personal data or a secret; never those of the key."""
+        """Columns whose names say that they hold personal data or a secret; never those of the key, and none
+        once that is decided."""
+        if self.decided is not None:
+            return ()
         return tuple(name for name in self.columns if name not in self.key and _PERSONAL.search(name))
 
     @property
@@ -104,8 +116,22 @@ class Relation:
 
     @property
     def taken(self) -> tuple[str, ...]:
-        """The columns that a first configuration takes."""
-        return tuple(name for name in self.columns if name not in (*self.personal, *self.confusable))
+        """The columns that the configuration takes, or a first one would."""
+        if self.decided is not None:
+            return self.decided.taken
+        left = {*self.personal, *self.confusable, *self.refused}
+        return tuple(name for name in self.columns if name not in left)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Columns of a type that is refused."""
+        return tuple(column.name for column in self.found.columns if refusal(column.type))
+
+    def type_of(self, column: str) -> str:
+        """Return the type in which a taken column arrives."""
+        if self.decided is not None and column in self.decided.hmac:
+            return "text"
+        return str(self.found.type_of(column))
 
     @property
     def confusable(self) -> tuple[str, ...]:
@@ -114,19 +140,30 @@ class Relation:
         seen = set(RESERVED_COLUMNS)
         found = []
         for name in sorted(self.columns, key=lambda name: name not in self.key):
-            if name.lower() in seen:
+            if name.casefold() in seen:
                 found.append(name)
-            seen.add(name.lower())
+            seen.add(name.casefold())
         return tuple(found)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a source offers. database: its name. schemas: those that were asked for, in that order."""
+    """What a source offers. database: its name. schemas: those that were asked for, in that order.
+    configured: the names that a configuration has given to tables, None where there is none yet."""
 
     database: str
     schemas: tuple[str, ...]
     relations: tuple[Relation, ...]
+    configured: Collection[str] | None = None
+
+    def under(self, config: PipelineConfig) -> Catalogue:
+        """Return the same as a configuration that is there already takes it."""
+        specs = {spec.address: spec for spec in config.tables.values()}
+        relations = tuple(
+            replace(relation, decided=specs.get((relation.schema, relation.name)))
+            for relation in self.relations
+        )
+        return replace(self, relations=relations, configured=tuple(config.tables))
 
     def bringing(self, relation: Relation) -> Relation | None:
         """Return the table that can be taken and has, by inheritance, this one's rows among its own."""
@@ -137,13 +174,16 @@ class Catalogue:
         return None
 
 
+_AGAIN = "write its [tables.NAME] here, as init would in an empty folder"
+
+
 def obstacle(relation: Relation) -> tuple[str, str] | None:
     """Return why a relation cannot be taken as it is, and what would help; None where it can."""
     where = f'"{relation.schema}"."{relation.name}"'
     if not relation.readable:
         return (
             "this role may not read it",
-            f"GRANT SELECT ON {where} (and USAGE on its schema), then init again",
+            f"GRANT SELECT ON {where} (and USAGE on its schema), then {_AGAIN}",
         )
     if relation.hidden:
         return (
@@ -170,7 +210,13 @@ def _no_key(relation: Relation, where: str) -> tuple[str, str] | None:
     if relation.found.has_xids and not relation.key:
         return (
             "it has no unique key of NOT NULL columns, so two rows could be taken for one",
-            f"ALTER TABLE {where} ADD PRIMARY KEY (...), then init again",
+            f"ALTER TABLE {where} ADD PRIMARY KEY (...), then {_AGAIN}",
+        )
+    if refused := [name for name in relation.key if name in relation.refused]:
+        kind = relation.type_of(refused[0])
+        return (
+            f"its key column {refused[0]} is {kind}: {refusal(kind)}",
+            "take it through a view that casts it",
         )
     if confusable := [name for name in relation.key if name in relation.confusable]:
         return (

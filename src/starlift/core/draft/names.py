@@ -65,17 +65,18 @@ def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
 
 
 def table_names(relations: Sequence[Relation]) -> dict[tuple[str, str], str]:
-    """Return the pipeline's name of each relation, by schema and name; a name that occurs in several
-    schemas is preceded by the schema's."""
+    """Return the pipeline's name of each relation, by schema and name: what was decided; else one that
+    occurs in several schemas is preceded by the schema's."""
+    given = {(found.schema, found.name): found.decided.name for found in relations if found.decided}
     count = Counter(plain(relation.name) for relation in relations)
-    wanted = [
-        plain(relation.name)
+    wanted = {
+        (relation.schema, relation.name): plain(relation.name)
         if count[plain(relation.name)] == 1
         else plain(f"{plain(relation.schema)}_{relation.name}")
         for relation in relations
-    ]
-    places = [(relation.schema, relation.name) for relation in relations]
-    return dict(zip(places, distinct(wanted), strict=True))
+        if relation.decided is None
+    }
+    return given | dict(zip(wanted, distinct(wanted.values(), given.values()), strict=True))
 
 
 def quoted(name: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 
+from starlift.core.config import RESERVED_COLUMNS
 from starlift.core.draft.catalogue import KINDS, Catalogue, Relation, obstacle
 from starlift.core.draft.names import plain, remark, toml
+from starlift.core.types import refusal
 
 _HEAD = """\
 # Which tables of the source are taken, and how, as `starlift init --source` found them. Lines that say
@@ -115,8 +117,13 @@ def _columns(relation: Relation, mark: str) -> Iterator[str]:
         )
     if relation.confusable:
         yield from _prose(
-            "Not taken, as models do not tell upper from lower case, and _hash and _key are starlift's: "
-            + ", ".join(relation.confusable)
+            "Not taken, as models do not tell upper from lower case, and "
+            f"{', '.join(RESERVED_COLUMNS)} are starlift's: {', '.join(relation.confusable)}"
+        )
+    for name in relation.refused:
+        kind = relation.type_of(name)
+        yield from _prose(
+            f"Not taken: {name} is {kind}: {refusal(kind)}. Remedy: a view that casts it to text"
         )
     line = f"columns = {toml(relation.taken)}"
     if mark:

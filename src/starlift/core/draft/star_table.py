@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from starlift.core.draft.catalogue import Catalogue, Relation, obstacle
 from starlift.core.draft.names import distinct, plain, table_names
-from starlift.core.models import HISTORY_COLUMNS, ModelKind
+from starlift.core.models import HISTORY_COLUMNS, Model, ModelKind
 from starlift.core.types import column_type
 from starlift.errors import ConfigurationError
 
+_CITEXT = re.compile(r"(.+\.)?citext", re.DOTALL)
 _INTEGERS = ("smallint", "integer", "bigint")
 _MAY_BE_DATE = re.compile(r"date|(^|_)(due|on|at|when|day)$", re.IGNORECASE)
 
@@ -57,12 +59,13 @@ class StarTable:
 
 
 def star_tables(
-    catalogue: Catalogue, facts: Sequence[str], dimensions: Sequence[str]
+    catalogue: Catalogue, facts: Sequence[str], dimensions: Sequence[str], kept: Sequence[Model] = ()
 ) -> tuple[StarTable, ...]:
     """Return a star table for each named source table, dimensions first.
 
-    A table is named as in pipeline.toml, as in the source, or as schema.table. Raises ConfigurationError,
-    with the names there are or the reason, for one that is not there or cannot be taken.
+    kept: models that are there already; new facts refer to their dimensions too. A table is named as in
+    pipeline.toml, as in the source, or as schema.table. Raises ConfigurationError, with the names there are
+    or the reason, for one that is not there or cannot be taken.
     """
     names = table_names(catalogue.relations)
     chosen = {name: _chosen(catalogue, names, name) for name in (*dimensions, *facts)}
@@ -74,7 +77,8 @@ def star_tables(
             "name it once, as fact or dimension: starlift init --help",
         )
     made = [_table("dimension", chosen[name], names) for name in dimensions]
-    by_place = {(table.relation.schema, table.relation.name): table for table in made}
+    there = _kept_dimensions(catalogue, names, kept)
+    by_place = {(table.relation.schema, table.relation.name): table for table in (*there, *made)}
     return (*made, *(_referring(_table("fact", chosen[name], names), by_place) for name in facts))
 
 
@@ -96,6 +100,14 @@ def _chosen(catalogue: Catalogue, names: Mapping[tuple[str, str], str], wanted: 
             f"table {wanted} {problem}; there are: {there}", "name one of these: starlift init --help"
         )
     (relation,) = found
+    if relation.decided is None and catalogue.configured is not None:
+        raise ConfigurationError(
+            f"table {wanted} is not in sql/pipeline.toml, which stays as it is; there are: "
+            f"{', '.join(sorted(catalogue.configured))}",
+            "add its [tables.NAME] there, as init writes it in an empty folder, then: starlift init --source",
+        )
+    if relation.decided is not None:
+        return relation
     hindrance = obstacle(relation)
     if hindrance is None and not relation.found.has_xids:
         hindrance = "it has no key of its own", "declare it in pipeline.toml and write its model by hand"
@@ -116,18 +128,33 @@ def _table(kind: ModelKind, relation: Relation, names: Mapping[tuple[str, str], 
     sources = relation.taken
     columns = tuple(
         _column(relation, source, name)
-        for source, name in zip(sources, distinct(map(plain, sources), HISTORY_COLUMNS), strict=True)
+        for source, name in zip(
+            sources, distinct(map(plain, sources), HISTORY_COLUMNS if kind == "fact" else ()), strict=True
+        )
     )
     prefix = "fact" if kind == "fact" else "dim"
     # dim_date is the load's own
-    name = distinct([f"{prefix}_{driving}"], ["dim_date"])[0]
+    name = distinct([f"{prefix}_{plain(driving)}"], ["dim_date"])[0]
     table = StarTable(name, kind, driving, relation, columns, ())
     return StarTable(name, kind, driving, relation, columns, table.renamed(relation.key))
 
 
+def _kept_dimensions(
+    catalogue: Catalogue, names: Mapping[tuple[str, str], str], kept: Sequence[Model]
+) -> Iterator[StarTable]:
+    """Yield what is known of the dimensions that are there: their keys, in the order of the source's."""
+    for model in (model for model in kept if model.kind == "dimension"):
+        for relation in catalogue.relations:
+            if names[relation.schema, relation.name] == model.driving and len(relation.key) == len(model.key):
+                columns = map(partial(_column, relation), relation.key, model.key)
+                yield StarTable(model.name, "dimension", model.driving, relation, tuple(columns), model.key)
+
+
 def _column(relation: Relation, source: str, name: str) -> StarColumn:
-    of_source = str(relation.found.type_of(source))
+    of_source = relation.type_of(source)
     type_ = column_type(of_source).warehouse
+    if _CITEXT.fullmatch(of_source) and source in relation.referring:
+        type_ = "citext"
     hint: Hint = ""
     if of_source == "date":
         hint = "date"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from starlift.core.draft.names import quoted, remark
+from starlift.core.draft.names import plain, quoted, remark
 from starlift.core.draft.star_table import StarColumn, StarTable
 
 
@@ -39,6 +39,8 @@ def _model(table: StarTable) -> Iterator[str]:
 
 
 def _hints(column: StarColumn) -> Iterator[str]:
+    if column.name != plain(column.source):
+        yield f"    -- {plain(column.source)} is the name of another here, or of the history's own"
     if column.hint == "text":
         yield "    -- DECIDE text in the source; if it holds dates: strict_date() reads or refuses them"
     elif column.hint == "moment":
@@ -58,6 +60,9 @@ def _ddl(table: StarTable) -> Iterator[str]:
     else:
         yield "-- The latest version of each row. Only the key and text may be NOT NULL."
     yield ""
+    if any(column.type == "citext" for column in table.columns):
+        yield "-- so that a reference finds its row here as it does in the source, whatever the case"
+        yield "CREATE EXTENSION IF NOT EXISTS citext;"
     yield f"CREATE TABLE {table.name} ("
     yield ",\n".join(f"    {line}" for line in _lines(table))
     yield ");"
@@ -85,7 +90,7 @@ def _not_null(table: StarTable, column: StarColumn) -> bool:
     """In a dimension only key and text: of a row that has not arrived nothing else can be said."""
     if table.kind == "fact" or column.name in table.key:
         return column.required or column.name in table.key
-    return column.required and column.type == "character varying"
+    return column.required and column.type in ("character varying", "citext")
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -101,11 +106,12 @@ def _law(table: StarTable) -> str:
     else:
         key = ", ".join(f"CAST({quoted(name)} AS text)" for name in table.key)
         found = f"SELECT FROM {table.name} WHERE CAST(ROW({key}) AS text) = ledger.key"
+    driving = table.driving.replace("'", "''")
     # of a key that no index holds the ledger has the beginning and a digest
     known = "" if table.kind == "fact" else " AND right(key, 1) = ')'"
     return (
         f"-- Every row of {table.driving} that a batch brings is in {table.name}, or held back.\n"
         "SELECT source_table, key FROM ledger\n"
-        f"WHERE seq = current_setting('starlift.seq')::bigint AND source_table = '{table.driving}'\n"
+        f"WHERE seq = current_setting('starlift.seq')::bigint AND source_table = '{driving}'\n"
         f"  AND state = 'live'{known} AND NOT EXISTS (\n    {found})\n"
     )
