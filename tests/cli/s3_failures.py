@@ -61,8 +61,8 @@ class Failure:
 
 
 GRANT = (
-    "grant s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:ListBucket (without the last, S3 calls "
-    "a missing object a denied one) to the identity shown by: aws sts get-caller-identity"
+    "grant s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket (without "
+    "the last, S3 calls a missing object denied) to the identity shown by: aws sts get-caller-identity"
 )
 GET_CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, with temporary ones, AWS_SESSION_TOKEN, "

@@ -17,6 +17,7 @@ def calls_on(lake: S3Lake) -> list[Callable[[], object]]:
         lambda: list(lake.keys("manifests/")),
         lambda: lake.put_if_absent("manifests/1.json", b"x"),
         lambda: lake.put("manifests/head", b"x"),
+        lambda: lake.delete("requests/1.json"),
     ]
 
 

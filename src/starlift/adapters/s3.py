@@ -126,7 +126,7 @@ class S3Lake:
         """Remove an object, if it is there; in a bucket with versions, its newest one."""
         name = checked(self._prefix + key)
         with self._explained(f"remove {key}"):
-            self._client.delete_object(Bucket=self._bucket, Key=name)
+            _persist(lambda: self._client.delete_object(Bucket=self._bucket, Key=name))
 
     def _download(self, name: str) -> bytes | None:
         try:
