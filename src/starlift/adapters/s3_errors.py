@@ -64,7 +64,8 @@ _REFUSALS = (
         frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "403"}),
         "denies access",
         "grant s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket "
-        "(without the last, S3 calls a missing object denied) to the identity shown by: aws sts get-caller-identity",
+        "(without the last, S3 calls a missing object denied) to the identity shown by: "
+        "aws sts get-caller-identity",
     ),
     _Refusal(
         frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}),
