@@ -28,7 +28,7 @@ CREATE TABLE ledger (
     source_hash         bigint,
     columns_fingerprint text,
     state               text             NOT NULL
-        CHECK (state IN ('live', 'deleted', 'quarantined', 'inferred')),
+        CHECK (state IN ('live', 'deleted', 'quarantined', 'dropped', 'inferred')),
     seq                 bigint           NOT NULL,
     PRIMARY KEY (source_table, key)
 );
@@ -43,7 +43,8 @@ COMMENT ON COLUMN ledger.source_hash IS
 COMMENT ON COLUMN ledger.columns_fingerprint IS 'Which set of columns source_hash covers.';
 COMMENT ON COLUMN ledger.state IS
     'live: its newest version is in the star. quarantined: its newest version is not, an older one may be. '
-    'deleted: gone from the source. inferred: never seen, but a star row refers to it.';
+    'dropped: the same, and a person gave it up. deleted: gone from the source. inferred: never seen, but a '
+    'star row refers to it.';
 COMMENT ON COLUMN ledger.seq IS 'The batch that last changed this entry.';
 
 CREATE FUNCTION bucket(key text) RETURNS smallint

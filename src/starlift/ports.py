@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlift.core.manifest import Identity, ModelRef, Processed
     from starlift.core.models import Model
     from starlift.core.polling import Measure, Pass, Read
+    from starlift.core.requests import Request
     from starlift.core.source_check import SourceTable
 
 
@@ -178,8 +179,9 @@ class Batch:
     """A processed batch, ready to apply. star: per star table its rows, `_key` (driving key text) last.
     ledger: per source table (key, source_hash, state). quarantine: rejected rows as
     {table, key, seq, stage, reason, row}. filled: per fact, its rows as they would be without the columns
-    that the batch adds: where that is what the star has, the version is filled in place. Star, ledger and
-    filled are iterables of Arrow tables, one a file, that can be gone through more than once."""
+    that the batch adds: where that is what the star has, the version is filled in place. inventory: per
+    source table the keys it was found to have (key, source_hash). Star, ledger, filled and inventory are
+    iterables of Arrow tables, one a file, that can be gone through more than once."""
 
     manifest: Processed
     manifest_sha256: str
@@ -187,17 +189,28 @@ class Batch:
     ledger: Mapping[str, Iterable[pa.Table]]
     quarantine: Sequence[Mapping[str, Any]]
     filled: Mapping[str, Iterable[pa.Table]] = field(default_factory=dict)
+    inventory: Mapping[str, Iterable[pa.Table]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Result of applying a batch; quarantined counts the rows this batch's load rejected itself."""
+    """Result of applying a batch; quarantined counts the rows this batch's load rejected itself.
+
+    differing: rows by source table that an inventory found to be other than the ledger has them, though
+    not deleted, and of which no poll told; always none, if polling keeps its promise. requests: what was
+    asked of the next extract because of what this batch showed."""
 
     seq: int
     star: Mapping[str, StarCounts]
     quarantined: int = 0
     inferred: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    differing: Mapping[str, int] = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+
+
+Ask = Callable[[tuple["Request", ...]], None]
+"""Takes the requests that a batch gives rise to; when it returns they are durable."""
 
 
 class Warehouse(Protocol):
@@ -207,8 +220,13 @@ class Warehouse(Protocol):
         """Return the last applied batch, None before the first. ConfigurationError if not migrated."""
         ...
 
-    def apply(self, batch: Batch) -> Loaded:
+    def apply(self, batch: Batch, ask: Ask = lambda _: None, *, confirmed: bool = False) -> Loaded:
         """Apply batch `applied + 1` in one transaction: wholly, or not at all.
+
+        What the source no longer has, as far as the batch can tell, is deleted: marked in the ledger, a
+        fact's row with a version that ends it. confirmed: however much that is; otherwise HeldError above
+        sweep_hold. ask: is told, before the commit, what has to be asked of the source next. So a request
+        may be there whose batch is not applied, which costs a question, but never the other way round.
 
         Raises LostRace if another load holds the lock or applied it first; HeldError if the batch is not
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;

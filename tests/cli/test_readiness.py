@@ -9,7 +9,7 @@ from starlift.core import paths
 from starlift.core.manifest import Identity, Manifest, ModelRef, Processed, sha256
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError, HeldError, StarliftError, UnavailableError
-from starlift.ports import Applied, Batch, Loaded
+from starlift.ports import Applied, Ask, Batch, Loaded
 from starlift.stages.readiness import check_ready
 
 NOW = "2024-11-15 12:00:00+00:00"
@@ -33,7 +33,13 @@ class Place:
         digest = sha256(made_manifest(self.done))
         return Applied(self.done, "incremental", digest, NOW, NOW) if self.done else None
 
-    def apply(self, _batch: Batch) -> Loaded:
+    def apply(
+        self,
+        batch: Batch,  # noqa: ARG002 - as the port has it
+        ask: Ask = lambda _: None,  # noqa: ARG002
+        *,
+        confirmed: bool = False,  # noqa: ARG002
+    ) -> Loaded:
         raise AssertionError("a check applies nothing")
 
     def check(self, *models: Model) -> None:

@@ -39,4 +39,4 @@ def test_a_source_that_is_another_or_went_back_is_not_polled_from_where_it_was(
 def test_another_server_is_not_read_before_a_person_accepts_it() -> None:
     with pytest.raises(InventoryNeeded, match="another server answers") as raised:
         check_server(BEFORE, Identity("8", 1, "B/1"))
-    assert (raised.value.exit_code, raised.value.hint.split(": ")[-1]) == (4, "starlift run")
+    assert (raised.value.exit_code, raised.value.hint.split(": ")[-1]) == (4, "starlift reconcile")

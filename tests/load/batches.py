@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
@@ -157,8 +158,13 @@ class History:
         kind: Kind = "incremental",
         models: tuple[ModelRef, ...] = MODELS,
         filled: Mapping[str, pa.Table] | None = None,
+        **parts: Any,
     ) -> Batch:
-        """Return the next batch. Where `ledger` does not name a driving table, its star rows are live."""
+        """Return the next batch. Where `ledger` does not name a driving table, its star rows are live.
+
+        parts: others of its manifest, and `lists`: the keys that its inventories list, as `entries` has them.
+        """
+        lists: Mapping[str, pa.Table] = parts.pop("lists", {})
         self.seq += 1
         tables = {
             name: rows if isinstance(rows, pa.Table) else table(name, rows)
@@ -171,13 +177,14 @@ class History:
             if "_key" in rows.column_names
         }
         held = [{"seq": self.seq, "stage": "transform", **row} for row in quarantine]
-        manifest = self.manifest(kind, models)
+        manifest = replace(self.manifest(kind, models), **parts)
         digest = sha256(manifest.encode())
         self.previous = digest
         ledger_files = {name: [rows] for name, rows in (live | dict(ledger or {})).items()}
+        listed = {name: [rows.select(["key", "source_hash"])] for name, rows in lists.items()}
         files = {name: [rows] for name, rows in tables.items()}
         before = {name: [rows] for name, rows in (filled or {}).items()}
-        return Batch(manifest, digest, files, ledger_files, held, before)
+        return Batch(manifest, digest, files, ledger_files, held, before, listed)
 
     def manifest(self, kind: Kind, models: tuple[ModelRef, ...]) -> Processed:
         """Return the manifest of the batch whose number was just taken."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from starlift.core.manifest import Inventory
 from starlift.errors import HeldError
 from starlift.ports import StarCounts
 from tests.load.batches import History, entries, sale, staff
@@ -87,9 +88,22 @@ def test_a_replay_into_an_empty_warehouse_gives_the_same_rows_and_numbers(
 
 def test_a_version_found_by_a_repair_is_called_so(star: Star) -> None:
     star.load({"fact_sales_order": [sale(1, units_sold=10)]})
-    star.load({"fact_sales_order": [sale(1, units_sold=20), sale(2)]}, kind="repair")
-    assert star.rows("SELECT sales_order_id, op FROM history_fact_sales_order WHERE seq = 2 ORDER BY 1") == [
-        [1, "repair"], [2, "insert"],
+    asked = {"sales_order": Inventory("keys", asked=("(1)", "(2)"))}
+    rows = [sale(1, units_sold=20), sale(2), sale(3, units_sold=20)]
+    star.load({"fact_sales_order": [sale(3)]})
+    star.load({"fact_sales_order": rows}, kind="repair", inventory=asked)
+    assert star.rows("SELECT sales_order_id, op FROM history_fact_sales_order WHERE seq = 3 ORDER BY 1") == [
+        [1, "repair"], [2, "insert"], [3, "update"],
+    ]  # fmt: skip
+
+
+def test_where_a_repair_reads_a_table_whole_all_its_versions_are_called_so(star: Star) -> None:
+    star.load({"fact_sales_order": [sale(1, units_sold=10)]})
+    whole = {"sales_order": Inventory("whole")}
+    star.load({"fact_sales_order": [sale(1, units_sold=20)]}, kind="repair", inventory=whole)
+    star.load({"fact_sales_order": [sale(1, units_sold=30)]}, inventory=whole)
+    assert star.rows("SELECT op FROM starlift.fact_version ORDER BY seq") == [
+        ["insert"], ["repair"], ["update"],
     ]  # fmt: skip
 
 

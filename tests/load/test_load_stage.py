@@ -19,7 +19,7 @@ from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
 from starlift.core.manifest import File, Processed, sha256
 from starlift.errors import HeldError, LostRace
-from starlift.ports import Applied, Batch, Loaded
+from starlift.ports import Applied, Ask, Batch, Loaded
 from starlift.stages import log
 from starlift.stages.load import load
 from tests.load.batches import MODELS, History, design, entries, sale, table
@@ -162,7 +162,13 @@ class OvertakenWarehouse:
     def applied(self) -> Applied | None:
         return None
 
-    def apply(self, batch: Batch) -> Loaded:
+    def apply(
+        self,
+        batch: Batch,
+        ask: Ask = lambda _: None,  # noqa: ARG002 - as the port has it
+        *,
+        confirmed: bool = False,  # noqa: ARG002
+    ) -> Loaded:
         if batch.manifest.seq >= self.ahead_from:
             raise LostRace("another load was quicker")
         return Loaded(batch.manifest.seq, {})

@@ -13,7 +13,7 @@ def check_server(before: Identity, now: Identity) -> None:
         raise InventoryNeeded(
             f"another server answers than the one the last batch read (system {before.system_identifier} "
             f"before, now {now.system_identifier}), so nothing was read",
-            "correct STARLIFT_SOURCE_URL, then: starlift run",
+            "correct STARLIFT_SOURCE_URL, or take this one and read every table whole: starlift reconcile",
         )
 
 

@@ -176,6 +176,15 @@ class Manifest:
     added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     format: int = FORMAT
 
+    @property
+    def source_rows(self) -> dict[str, int]:
+        """Rows by table of those that this batch's own reads counted: an older count says nothing of it."""
+        return {
+            name: state.count
+            for name, state in self.tables.items()
+            if state.count is not None and {"whole", "xid"} & set(self.passes.get(name, "").split("+"))
+        }
+
     def encode(self) -> bytes:
         """Return the stored bytes."""
         return canonical(asdict(self))

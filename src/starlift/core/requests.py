@@ -39,6 +39,12 @@ class Request:
     buckets: tuple[int, ...] = ()
     format: int = FORMAT
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it has to be answered whatever the next batch brings: an inventory of all keys need not,
+        since what it is asked for, a count that differs, is seen again."""
+        return self.kind != "inventory" or bool(self.buckets)
+
     def encode(self) -> bytes:
         """Return the stored bytes."""
         return canonical(asdict(self))

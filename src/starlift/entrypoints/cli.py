@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     ),
     "migrate": (commands.migrate, "create or upgrade the star and its ledger in the warehouse"),
     "run": (commands.run, "one cycle: extract, transform, load"),
+    "reconcile": (
+        commands.reconcile,
+        "cycles that compare the source's keys with the warehouse's: rows deleted, or changed unseen",
+    ),
     "extract": (commands.extract, "poll the source and land what changed"),
     "transform": (commands.transform, "model what was landed into star rows"),
     "load": (commands.load, "apply star rows to the warehouse"),
@@ -84,6 +88,8 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
             help="go on with a cycle every 5 minutes (30s, 5m, 1h) until SIGTERM or Ctrl-C, which wait for "
             "the batch; with --json a line a cycle",
         )
+    if name == "reconcile":
+        _add_reconcile_options(command)
     if name in ("run", "transform", "load"):
         command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
     if name == "replay":
@@ -115,6 +121,25 @@ def _add_init_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{option}", action="append", default=[], metavar="NAME", help=f"{text}; may be repeated"
         )
+
+
+def _add_reconcile_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("table", nargs="*", metavar="TABLE", help="a source table; without any, all")
+    command.add_argument(
+        "--confirm",
+        action="append",
+        default=[],
+        type=int,
+        metavar="SEQ",
+        help="let this batch delete as much as the source no longer has",
+    )
+    command.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="TABLE",
+        help="take this table in the shape it now has, and read it whole",
+    )
 
 
 def _interval(text: str) -> float:

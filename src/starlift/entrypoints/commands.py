@@ -17,6 +17,7 @@ from starlift.entrypoints.repeat import repeat
 from starlift.entrypoints.terminal import Progress, print_answer, say, tell
 from starlift.errors import ConfigurationError, StarliftError
 from starlift.stages.cycle import Cycle
+from starlift.stages.extract import Reconciliation
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,32 @@ def _cycle_answer(cycle: Cycle, *, strict: bool = False) -> Answer:
     document = cycle.document()
     code = 3 if strict and cycle.quarantined else 0
     return Answer(document, moved_text(document), tuple(cycle.errors), code)
+
+
+def reconcile(call: Call) -> Answer:
+    """Compare the source's keys with the ledger, and bring the star to what the source has."""
+    from starlift.stages.reconcile import reconcile as until_equal
+
+    asked = call.arguments
+    known = call.pipeline.config.tables
+    if unknown := sorted({*asked.table, *asked.accept} - known.keys()):
+        raise ConfigurationError(
+            f"{call.pipeline.settings.config} declares no table {', '.join(unknown)}; "
+            f"it has {', '.join(known)}",
+            "starlift reconcile",
+        )
+    plain = not (asked.table or asked.accept or asked.confirm)
+    first = Reconciliation(
+        tables=frozenset(known if plain else asked.table),
+        accept=frozenset(asked.accept),
+        new_server=plain,
+    )
+    with Progress() as progress:
+        cycles = until_equal(lambda wish: local.cycle(call.pipeline, progress, wish, asked.confirm), first)
+    last = _cycle_answer(cycles[-1])
+    document = {**(last.document or {}), "cycles": [cycle.document() for cycle in cycles]}
+    text = "\n\n".join(filter(None, (moved_text(cycle.document()) for cycle in cycles)))
+    return Answer(document, text, last.errors)
 
 
 def _run_every(call: Call) -> Answer:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlift.bootstrap import Pipeline
 from starlift.stages.cycle import Cycle, Stages, run_cycle
-from starlift.stages.extract import Extracted, Run
+from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
 
 if TYPE_CHECKING:
     from starlift.core.manifest import Column
@@ -37,16 +37,23 @@ def new_run(pipeline: Pipeline, progress: Progress = unheard) -> Run:
     return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, progress)
 
 
-def cycle(pipeline: Pipeline, progress: Progress = unheard) -> Cycle:
-    """Run extract, transform and load once, if they can be finished."""
+def cycle(
+    pipeline: Pipeline,
+    progress: Progress = unheard,
+    reconciled: Reconciliation = NOT_ASKED,
+    confirmed: Collection[int] = (),
+) -> Cycle:
+    """Run extract, transform and load once, if they can be finished.
+
+    reconciled, confirmed: what a person asks of the extract and lets the load do."""
     run = new_run(pipeline, progress)
     return run_cycle(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
-            extract=lambda: extract(pipeline, run),
+            extract=lambda: extract(pipeline, run, reconciled),
             transform=lambda: transform(pipeline, progress),
-            load=lambda: load(pipeline, progress),
+            load=lambda: load(pipeline, progress, confirmed),
         ),
     )
 
@@ -61,7 +68,7 @@ def check(pipeline: Pipeline) -> None:
         check_ready(lakes, warehouse, pipeline.models, pipeline.config.tables)
 
 
-def extract(pipeline: Pipeline, run: Run) -> Extracted:
+def extract(pipeline: Pipeline, run: Run, reconciled: Reconciliation = NOT_ASKED) -> Extracted:
     """Poll the source once; warn of columns that nobody named."""
     from starlift.stages.extract import extract as poll
 
@@ -71,7 +78,7 @@ def extract(pipeline: Pipeline, run: Run) -> Extracted:
         approval.approve(pipeline.models, pipeline.engine, schema, keys)
 
     with pipeline.source as source:
-        extracted = poll(source, pipeline.ingestion, pipeline.config, run, approve)
+        extracted = poll(source, pipeline.ingestion, pipeline.config, run, approve, reconciled)
     if extracted.went_back:
         _logger.warning(
             "the source is not where the last batch left it: %s; every table was read whole, "
@@ -99,12 +106,18 @@ def transform(pipeline: Pipeline, progress: Progress = unheard) -> list[Transfor
     return list(process(*lakes, parts.models, parts.engine, parts.code_version, progress))
 
 
-def load(pipeline: Pipeline, progress: Progress = unheard) -> tuple[list[Loaded], Applied | None]:
-    """Apply every batch that is modelled and not yet in the warehouse; also return the last one there."""
+def load(
+    pipeline: Pipeline, progress: Progress = unheard, confirmed: Collection[int] = ()
+) -> tuple[list[Loaded], Applied | None]:
+    """Apply every batch that is modelled and not yet in the warehouse; also return the last one there.
+
+    confirmed: batches that may delete however much they find deleted."""
     from starlift.stages.load import load as apply
 
     with pipeline.warehouse as warehouse:
-        return list(apply(pipeline.processed, warehouse, progress)), warehouse.applied()
+        lakes = pipeline.processed, pipeline.ingestion
+        done = apply(lakes[0], warehouse, progress, lakes[1], confirmed)
+        return list(done), warehouse.applied()
 
 
 def replay(

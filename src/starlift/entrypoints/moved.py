@@ -35,10 +35,17 @@ def _sentence(document: Mapping[str, Any]) -> str:
         return f"{since}{timing}"
     done = _done(batches, seq, document["outcome"])
     reached = f", complete to {document['complete_to']}" if document["complete_to"] else ""
-    text = f"{done}{reached}{timing}"
+    text = "\n".join([f"{done}{reached}{timing}", *_asked(document)])
     if document["quarantined"]:
         text += f"\n{rows(document['quarantined'])} in quarantine; see them: starlift status"
     return text
+
+
+def _asked(document: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{request['table']}: {request['reason']}; the next cycle sees to it: starlift run"
+        for request in document["requests"]
+    ]
 
 
 def _done(batches: Mapping[str, int], seq: int, outcome: str) -> str:

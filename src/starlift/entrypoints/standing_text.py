@@ -59,9 +59,10 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
 
 
 def _gone(table: str, count: int) -> str:
-    verb = "is" if count == 1 else "are"
-    fate = "gone from the source and still in the star; deletes are not carried over yet"
-    return f"{table}: {rows(count)} {verb} {fate}"
+    verb, them = ("is", "it") if count == 1 else ("are", "them")
+    return (
+        f"{table}: {rows(count)} {verb} gone from the source, and the next cycle deletes {them}: starlift run"
+    )
 
 
 def _not_taken(table: str, columns: Sequence[str]) -> str:

@@ -113,16 +113,16 @@ def _held(found: _Found) -> list[dict[str, str]]:
 
 def _deleted(found: _Found) -> dict[str, int] | None:
     """Rows by table that the warehouse has and the newest snapshot had not; None where the warehouse is not
-    at that batch. Only tables that were scanned whole have a count to compare with."""
+    at that batch. The load has asked for them; the next cycle carries them over."""
     standing, manifest = found.standing, found.manifest
     if not (standing and standing.applied and manifest and standing.applied.seq == manifest.seq):
         return None
     more = {}
-    for name, state in manifest.tables.items():
+    for name, rows in manifest.source_rows.items():
         ledger = standing.ledger.get(name, {})
-        known = ledger.get("live", 0) + ledger.get("quarantined", 0)
-        if state.count is not None and known > state.count:
-            more[name] = known - state.count
+        known = sum(ledger.get(state, 0) for state in ("live", "quarantined", "dropped"))
+        if known > rows:
+            more[name] = known - rows
     return more
 
 

@@ -7,12 +7,14 @@ failure is reported when they are done.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlift.core.manifest import Counts
+from starlift.core.requests import Request
 from starlift.errors import DriftError, HeldError, LostRace, StarliftError
 from starlift.ports import Applied, Loaded, StarCounts
 from starlift.stages.extract import Extracted
@@ -74,6 +76,20 @@ class Cycle:
         return "extracted" if landed else "held" if self.held else "nothing"
 
     @property
+    def requests(self) -> list[Request]:
+        """What the batches it applied ask of the next extract."""
+        return [request for batch in self.loaded for request in batch.requests]
+
+    @property
+    def differing(self) -> dict[str, int]:
+        """Rows by table that an inventory found to be others than the warehouse's, not counting deleted ones:
+        changes of which no poll told."""
+        found: Counter[str] = Counter()
+        for batch in self.loaded:
+            found.update(batch.differing)
+        return dict(found)
+
+    @property
     def held(self) -> dict[str, DriftError]:
         """Why a table was not read, by table."""
         return self.extracted.held if self.extracted else {}
@@ -103,6 +119,11 @@ class Cycle:
             "star": {name: vars(counts) for name, counts in self.star().items()},
             "held": {name: error.message for name, error in self.held.items()},
             "quarantined": self.quarantined,
+            "differing": self.differing,
+            "requests": [
+                {"kind": request.kind, "table": request.table, "reason": request.reason}
+                for request in self.requests
+            ],
             "unnamed": dict(self.extracted.unnamed) if self.extracted else {},
             "seconds": self.seconds,
         }

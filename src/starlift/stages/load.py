@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from starlift.core import paths
-from starlift.core.manifest import sha256
+from starlift.core.manifest import Processed, sha256
+from starlift.core.requests import Request
 from starlift.errors import HeldError, LostRace
-from starlift.ports import Applied, Lake, Loaded, Warehouse
-from starlift.stages import chain, log
+from starlift.ports import Applied, Ask, Lake, Loaded, Warehouse
+from starlift.stages import chain, log, requests
 
 
 def load(
-    processed: Lake, warehouse: Warehouse, progress: Callable[[str, str, int], None] = lambda *_: None
+    processed: Lake,
+    warehouse: Warehouse,
+    progress: Callable[[str, str, int], None] = lambda *_: None,
+    ingestion: Lake | None = None,
+    confirmed: Collection[int] = (),
 ) -> list[Loaded]:
     """Apply every pending batch and return what each did; an empty list where nothing is pending.
 
-    progress(stage, batch, rows) is told of each batch before its work begins.
+    progress(stage, batch, rows) is told of each batch before its work begins. ingestion: the lake in which
+    the next extract finds what is asked of it; a load without one asks nothing. confirmed: batches that may
+    delete however much they find deleted.
 
     Stops quietly where another load overtakes this one, but raises LostRace if that leaves this one
     without a batch. Raises HeldError where lake and warehouse do not belong together or a batch is
@@ -27,23 +35,45 @@ def load(
     for seq, data in log.following(processed, last.seq if last else 0):
         manifest = chain.processed(processed, seq, data)
         progress("load", f"batch {seq}", sum(file.rows for file in manifest.star))
+        asking = _Asking(processed, ingestion, manifest, sha256(data))
         try:
-            loaded.append(_apply(processed, warehouse, data))
+            done = _apply(processed, warehouse, data, asking.ask, confirmed=seq in confirmed)
         except LostRace:
             if not loaded:
                 raise
             return loaded
+        loaded.append(replace(done, requests=tuple(asking.asked)))
     if last and not loaded:
         _require_same_lake(processed, last)
     return loaded
 
 
-def _apply(processed: Lake, warehouse: Warehouse, data: bytes) -> Loaded:
-    from starlift.stages.processed_files import (
-        read_batch,
-    )  # loads Arrow: half a second when nothing is pending
+@dataclass
+class _Asking:
+    """Puts what a batch gives rise to into the ingestion lake. asked: what was put."""
 
-    return warehouse.apply(read_batch(processed, data))
+    processed: Lake
+    ingestion: Lake | None
+    manifest: Processed
+    digest: str
+    asked: list[Request] = field(default_factory=list)
+
+    def ask(self, wished: tuple[Request, ...]) -> None:
+        for request in wished:
+            if self.ingestion and (request.lasts or self._newest()):
+                requests.ask(self.ingestion, request, self.manifest.clock, self.digest)
+                self.asked.append(request)
+
+    def _newest(self) -> bool:
+        """What only a count tells is seen again after the next batch, and may be answered by it."""
+        return self.processed.get(paths.manifest(self.manifest.seq + 1)) is None
+
+
+def _apply(processed: Lake, warehouse: Warehouse, data: bytes, ask: Ask, *, confirmed: bool) -> Loaded:
+    # loads Arrow: half a second when nothing is pending
+    from starlift.stages.processed_files import read_batch
+
+    return warehouse.apply(read_batch(processed, data), ask, confirmed=confirmed)
 
 
 def _require_same_lake(processed: Lake, last: Applied) -> None:

@@ -30,6 +30,7 @@ def read_batch(lake: Lake, data: bytes) -> Batch:
         ledger=_tables(lake, manifest.ledger),
         quarantine=[row for file in manifest.quarantine for row in _json_lines(lake, file)],
         filled=_tables(lake, manifest.filled),
+        inventory=_tables(lake, [file for found in manifest.inventory.values() for file in found.files]),
     )
 
 

@@ -38,4 +38,5 @@ def replay(
                 f"lake {processed.root}",
                 f"drop it, or take another: starlift replay --into {schema}_2",
             )
-    return load(processed, replica, progress)
+    # what a person confirmed, or would have to, is a part of the history
+    return load(processed, replica, progress, confirmed=range(seq + 1))

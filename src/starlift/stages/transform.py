@@ -99,7 +99,7 @@ def _process(
         filled=parts.filled,
         counts=parts.counts,
         inventory=pass_on(lakes, manifest),
-        source_rows=_source_rows(manifest),
+        source_rows=manifest.source_rows,
         dropped=manifest.dropped,
         partial=manifest.partial,
     )
@@ -107,12 +107,3 @@ def _process(
     for file in parts.star:
         star[file.table] = star.get(file.table, 0) + file.rows
     return made, Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
-
-
-def _source_rows(manifest: Manifest) -> dict[str, int]:
-    """The rows of each table that the batch's own reads counted; an older count says nothing of it."""
-    return {
-        name: state.count
-        for name, state in manifest.tables.items()
-        if state.count is not None and {"whole", "xid"} & set(manifest.passes.get(name, "").split("+"))
-    }

@@ -25,7 +25,9 @@ CREATE TEMPORARY TABLE _change (
 _FIND = """
 INSERT INTO pg_temp._change
 SELECT s.{key}, last.id + row_number() OVER (ORDER BY {order}),
-       CASE WHEN v.op IS NULL OR v.op = 'delete' THEN 'insert' ELSE :op END, v.op IS NOT NULL
+       CASE WHEN v.op IS NULL OR v.op = 'delete' THEN 'insert'
+            WHEN s.{key} IN (SELECT a.key FROM pg_temp._asked a WHERE a.source_table = :driving) THEN 'repair'
+            ELSE :op END, v.op IS NOT NULL
 FROM {stage} s
 CROSS JOIN (SELECT coalesce(max(record_id), 0) AS id FROM fact_version WHERE fact = :fact) AS last
 LEFT JOIN fact_version v ON v.fact = :fact AND v.key = s.{key} AND v.current
@@ -53,7 +55,8 @@ SELECT :fact, record_id, key, :seq, op FROM pg_temp._change ORDER BY record_id
 @dataclass(frozen=True)
 class Versioning:
     """How versions are written. pipeline: the schema of fact_version. op: what a changed row is called,
-    update or repair; a new key, also one that was deleted, is an insert."""
+    update or repair; a repair too where `pg_temp._asked` has its key; a new key, also one that was deleted,
+    is an insert."""
 
     pipeline: str
     seq: int
@@ -83,7 +86,7 @@ def append_versions(
         "before": before.join if before else "",
         "differs": before.differs(differs) if before else differs,
     }
-    connection.run(_FIND.format(**names), fact=fact, op=how.op)
+    connection.run(_FIND.format(**names), fact=fact, op=how.op, driving=rows.model.driving)
     changed = int(connection.row_count)
     if changed >= ANALYZE_ROWS:
         connection.run("ANALYZE pg_temp._change")

@@ -47,6 +47,17 @@ def copy_entries(connection: pg8000.native.Connection, files: Iterable[pa.Table]
         connection.run("ANALYZE pg_temp._entry")
 
 
+def enter_gone(connection: pg8000.native.Connection, source_table: str) -> None:
+    """Replace the content of `pg_temp._entry` by what `pg_temp._gone` has of one source table."""
+    connection.run("TRUNCATE pg_temp._entry")
+    connection.run(
+        "INSERT INTO pg_temp._entry SELECT l.key, l.source_hash, 'deleted' FROM pg_temp._gone g "
+        "JOIN ledger l ON l.source_table = g.source_table AND l.key = g.key "
+        "WHERE g.source_table = :source_table",
+        source_table=source_table,
+    )
+
+
 def newly_deleted(connection: pg8000.native.Connection, source_table: str) -> int:
     """Return how many keys `pg_temp._entry` says are deleted that the ledger did not have as deleted."""
     found = connection.run(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pg8000.native
 from pg8000.exceptions import DatabaseError
 
-from starlift.adapters.postgres import facts, ledger
+from starlift.adapters.postgres import facts, ledger, sweeping
 from starlift.adapters.postgres.build import with_references
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
@@ -18,23 +18,29 @@ from starlift.adapters.postgres.rejection import REJECTED, find_rejected, remove
 from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.staging import Put, Staged, bind, put_all, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
+from starlift.adapters.postgres.sweeping import Findings
 from starlift.adapters.postgres.trial import put_readable, try_rows
-from starlift.core.manifest import ModelRef
+from starlift.core.manifest import Inventory, ModelRef
 from starlift.errors import HeldError
 from starlift.ports import Batch, Loaded, StarCounts
+
+NO_INVENTORY = Inventory("none")
+"""What a batch that nobody asked can tell of a table's keys."""
 
 
 @dataclass
 class Loading:
     """One batch on its way into the star; the caller begins and ends the transaction.
 
-    calendar: first and last year a date may have.
+    calendar: first and last year a date may have. sweep_hold: share of a table's rows that the batch may
+    find deleted.
     """
 
     connection: pg8000.native.Connection
     schemas: Schemas
     calendar: tuple[int, int]
     batch: Batch
+    sweep_hold: float
     counts: dict[str, StarCounts] = field(default_factory=dict)
     inferred: int = 0
 
@@ -75,13 +81,23 @@ class Loading:
             bind(connection, rows)
         self._extend_calendar(staged)
         connection.run(facts.CHANGES)
+        sweeping.note_asked(connection, manifest.inventory)
         for rows in staged:
             self._merge(rows, parents)
         self._write_ledger()
         if rejected:
             ledger.quarantine_rejected(connection, manifest.seq)
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
-        return Loaded(manifest.seq, self.counts, sum(rejected.values()), self.inferred, rejected)
+        found = self._sweep()
+        return Loaded(
+            manifest.seq,
+            self.counts,
+            sum(rejected.values()),
+            self.inferred,
+            rejected,
+            found.differing,
+            tuple(found.requests),
+        )
 
     def _stage(
         self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], put: Put
@@ -110,7 +126,8 @@ class Loading:
         if rows.model.kind == "dimension":
             merged = merge_dimension(self.connection, rows)
         else:
-            op = "repair" if manifest.kind == "repair" else "update"
+            read_whole = manifest.inventory.get(rows.model.driving, NO_INVENTORY).scope == "whole"
+            op = "repair" if manifest.kind == "repair" and read_whole else "update"
             how = facts.Versioning(self.schemas.pipeline, manifest.seq, op)
             with stage_before(self.connection, rows, self.batch.filled.get(rows.table.name)) as before:
                 merged = facts.append_versions(self.connection, rows, how, before)
@@ -119,11 +136,31 @@ class Loading:
     def _write_ledger(self) -> None:
         manifest, connection = self.batch.manifest, self.connection
         connection.run(ledger.ENTRIES)
-        for source_table, files in self.batch.ledger.items():
-            ledger.copy_entries(connection, files)
-            self._bury(source_table)
-            fingerprint = manifest.fingerprints.get(source_table)
-            ledger.write_entries(connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
+        connection.run(sweeping.GONE)
+        for source_table in sorted(self.batch.ledger.keys() | manifest.inventory.keys()):
+            ledger.copy_entries(connection, self.batch.ledger.get(source_table, ()))
+            self._enter(source_table)
+            inventory = manifest.inventory.get(source_table, NO_INVENTORY)
+            sweeping.find_missing(connection, source_table, inventory, manifest.seq)
+
+    def _sweep(self) -> Findings:
+        """Delete what the batch's inventories tell to be gone; return what else they tell."""
+        manifest, connection = self.batch.manifest, self.connection
+        if manifest.partial:  # the other chunks are still to come
+            return Findings()
+        findings = sweeping.compare(connection, manifest, self.batch.inventory)
+        sweeping.check_share(connection, self.sweep_hold, manifest.seq)
+        for source_table in sweeping.gone_tables(connection):
+            ledger.enter_gone(connection, source_table)
+            self._enter(source_table)
+        return findings
+
+    def _enter(self, source_table: str) -> None:
+        """Bring star and ledger up to `pg_temp._entry`."""
+        manifest = self.batch.manifest
+        self._bury(source_table)
+        fingerprint = manifest.fingerprints.get(source_table)
+        ledger.write_entries(self.connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
 
     def _bury(self, source_table: str) -> None:
         """Tombstones: a fact's version ends; a dimension's row stays, the ledger marks it."""
@@ -134,7 +171,7 @@ class Loading:
             before = self.counts.get(model.name, StarCounts())
             if model.kind == "fact":
                 deleted = facts.append_tombstones(self.connection, model.name, self.batch.manifest.seq)
-            self.counts[model.name] = replace(before, tombstones=deleted)
+            self.counts[model.name] = replace(before, tombstones=before.tombstones + deleted)
 
 
 def in_order(staged: Sequence[Staged]) -> list[Staged]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pg8000.native
@@ -23,7 +23,7 @@ from starlift.adapters.postgres.standing import Standing, read_standing
 from starlift.core.config import PipelineConfig
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
-from starlift.ports import Applied, Batch, Loaded
+from starlift.ports import Applied, Ask, Batch, Loaded
 
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
@@ -82,7 +82,7 @@ class PostgresWarehouse:
         with self._transaction("starlift") as connection:
             return turn.last_applied(connection)
 
-    def apply(self, batch: Batch) -> Loaded:
+    def apply(self, batch: Batch, ask: Ask = lambda _: None, *, confirmed: bool = False) -> Loaded:
         """Apply batch `applied + 1` in one transaction, as `ports.Warehouse.apply` says."""
         from starlift.adapters.postgres.loading import Loading  # loads Arrow, which other calls do not need
 
@@ -91,10 +91,13 @@ class PostgresWarehouse:
         with self._transaction(f"batch {manifest.seq}") as connection:
             turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
             turn.require_turn(connection, manifest, batch.manifest_sha256)
-            loaded = Loading(connection, self._schemas, self._config.calendar, batch).run()
+            share = 1.0 if confirmed else self._config.limits.sweep_hold
+            loaded = Loading(connection, self._schemas, self._config.calendar, batch, share).run()
             check_laws(connection, laws, manifest.seq)
-            counts = asdict(loaded)
+            ask(loaded.requests)
+            counts = asdict(replace(loaded, requests=()))
             counts.pop("seq")
+            counts.pop("requests")
             connection.run(
                 _APPLIED,
                 seq=manifest.seq,

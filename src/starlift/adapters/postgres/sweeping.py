@@ -1,0 +1,192 @@
+"""Compares the ledger with what a batch knows of the source's keys, and finds what is gone.
+
+All of it after the batch is applied: then ledger and source are of one moment, and whatever differs is a
+deleted row, or a change that no poll has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pg8000.native
+import pyarrow as pa
+
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
+from starlift.core.inventory import MOST_KEYS, differing
+from starlift.core.manifest import Inventory, Processed
+from starlift.core.requests import Request
+from starlift.errors import HeldError
+
+LEAST_HELD = 100
+"""A sweep of fewer rows of a table is not held, however small the table."""
+
+ASKED = """
+CREATE TEMPORARY TABLE _asked (source_table text COLLATE "C", key text COLLATE "C") ON COMMIT DROP
+"""
+GONE = """
+CREATE TEMPORARY TABLE _gone (source_table text COLLATE "C", key text COLLATE "C") ON COMMIT DROP
+"""
+_LISTED = """
+CREATE TEMPORARY TABLE _listed (key text COLLATE "C", source_hash bigint) ON COMMIT DROP
+"""
+
+_AT_SOURCE = "state IN ('live', 'quarantined', 'dropped')"
+"""What the source has as far as the ledger knows, in the star or not."""
+
+# A row that the batch brought is not gone, and has its seq.
+_FIND_GONE = """
+INSERT INTO pg_temp._gone
+SELECT l.source_table, l.key FROM ledger l
+WHERE l.source_table = :source_table AND l.{at_source} AND l.seq < :seq AND {within}
+  AND NOT EXISTS (SELECT FROM pg_temp.{there} t WHERE t.key = l.key)
+"""
+
+_GONE_AND_KNOWN = f"""
+SELECT g.source_table, g.gone,
+       (SELECT count(*) FROM ledger l WHERE l.source_table = g.source_table AND l.{_AT_SOURCE})
+FROM (SELECT source_table, count(*) AS gone FROM pg_temp._gone GROUP BY source_table) AS g
+ORDER BY g.source_table
+"""  # noqa: S608 - no value in it
+
+_DIFFERING = f"""
+SELECT t.key FROM pg_temp._listed t
+LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = t.key AND l.{_AT_SOURCE}
+WHERE l.source_hash IS DISTINCT FROM t.source_hash
+ORDER BY t.key
+"""  # noqa: S608 - no value in it
+
+_SUMS = f"""
+SELECT bucket, count(*), sum(source_hash)::text FROM ledger
+WHERE source_table = :source_table AND {_AT_SOURCE} GROUP BY bucket
+"""  # noqa: S608 - no value in it
+
+_ROWS = f"""
+SELECT source_table, count(*) FROM ledger
+WHERE source_table = ANY (CAST(:source_tables AS text[])) AND {_AT_SOURCE} GROUP BY source_table
+"""  # noqa: S608 - no value in it
+
+
+@dataclass
+class Findings:
+    """What a comparison has come to. differing: rows by source table that are not deleted and still not as
+    the source has them, of which no poll told. requests: what is asked of the next extract because of it."""
+
+    differing: dict[str, int] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+
+def note_asked(connection: pg8000.native.Connection, inventories: Mapping[str, Inventory]) -> None:
+    """Fill `pg_temp._asked` with the keys whose rows a batch has because a repair asked for them."""
+    connection.run(ASKED)
+    for table, inventory in inventories.items():
+        if inventory.asked:
+            names = pa.array([table] * len(inventory.asked), pa.string())
+            keys = pa.array(inventory.asked, pa.string())
+            copy(connection, "pg_temp._asked", pa.table({"source_table": names, "key": keys}))
+
+
+def find_missing(connection: pg8000.native.Connection, table: str, inventory: Inventory, seq: int) -> None:
+    """Add to `pg_temp._gone` the keys that the batch's own rows, in `pg_temp._entry`, tell to be gone."""
+    asked = "l.key IN (SELECT a.key FROM pg_temp._asked a WHERE a.source_table = l.source_table)"
+    within = {"whole": "true", "keys": asked}.get(inventory.scope)
+    if within is not None:
+        _find_gone(connection, table, seq, within, "_entry")
+
+
+def compare(
+    connection: pg8000.native.Connection, manifest: Processed, lists: Mapping[str, Iterable[pa.Table]]
+) -> Findings:
+    """Hold the ledger against a batch's inventories and row counts. lists: the listed keys by table.
+
+    Adds the keys that are on no list to `pg_temp._gone`; the counts of rows are compared as if they had
+    gone already.
+    """
+    findings = Findings()
+    connection.run(_LISTED)
+    for table, inventory in manifest.inventory.items():
+        if inventory.scope in ("all", "buckets"):
+            _compare_list(connection, manifest, table, lists.get(table, ()), findings)
+        if inventory.sums:
+            _compare_sums(connection, table, inventory, findings)
+    _compare_counts(connection, manifest, findings)
+    return findings
+
+
+def check_share(connection: pg8000.native.Connection, share: float, seq: int) -> None:
+    """Raise HeldError where `pg_temp._gone` has more than a share of what the ledger knows of a table."""
+    found = connection.run(_GONE_AND_KNOWN)
+    held = [row for row in found if row[1] >= LEAST_HELD and row[1] > share * row[2]]
+    if held:
+        sweeps = ", ".join(f"{gone:,} of {known:,} rows of {table}" for table, gone, known in held)
+        raise HeldError(
+            f"batch {seq} takes away {sweeps}, more than sweep_hold ({share:.0%}) allows unasked",
+            f"if the source is right, have them deleted: starlift reconcile --confirm {seq}",
+        )
+
+
+def gone_tables(connection: pg8000.native.Connection) -> list[str]:
+    """Return the source tables of which `pg_temp._gone` has keys."""
+    return [row[0] for row in connection.run("SELECT DISTINCT source_table FROM pg_temp._gone ORDER BY 1")]
+
+
+def _find_gone(
+    connection: pg8000.native.Connection, table: str, seq: int, within: str, there: str, **values: object
+) -> None:
+    statement = _FIND_GONE.format(at_source=_AT_SOURCE, within=within, there=there)
+    connection.run(statement, source_table=table, seq=seq, **values)
+
+
+def _compare_list(
+    connection: pg8000.native.Connection,
+    manifest: Processed,
+    table: str,
+    lists: Iterable[pa.Table],
+    findings: Findings,
+) -> None:
+    connection.run("TRUNCATE pg_temp._listed")
+    rows = sum(copy(connection, "pg_temp._listed", part) for part in lists)
+    if rows >= ANALYZE_ROWS:
+        connection.run("ANALYZE pg_temp._listed")
+    inventory = manifest.inventory[table]
+    if inventory.scope == "all":
+        _find_gone(connection, table, manifest.seq, "true", "_listed")
+    else:
+        within = "l.bucket = ANY (CAST(:buckets AS smallint[]))"
+        buckets = list(inventory.buckets)
+        _find_gone(connection, table, manifest.seq, within, "_listed", buckets=buckets)
+    keys = [row[0] for row in connection.run(_DIFFERING, source_table=table)]
+    if keys:
+        findings.differing[table] = len(keys)
+        reason = f"{len(keys)} rows are not as the source has them, and no poll told of it"
+        # of too many none is named: the table is then read whole
+        named = tuple(keys) if len(keys) <= MOST_KEYS else ()
+        findings.requests.append(Request("repair", table, reason, named))
+
+
+def _compare_sums(
+    connection: pg8000.native.Connection, table: str, inventory: Inventory, findings: Findings
+) -> None:
+    known = [(bucket, rows, total) for bucket, rows, total in connection.run(_SUMS, source_table=table)]
+    if buckets := differing(inventory, known):
+        reason = f"{len(buckets)} buckets of its keys are not as the source has them"
+        findings.requests.append(Request("inventory", table, reason, buckets=buckets))
+
+
+def _compare_counts(connection: pg8000.native.Connection, manifest: Processed, findings: Findings) -> None:
+    """An inventory that covers the table has told already what a count could."""
+    covered = {
+        table
+        for table, inventory in manifest.inventory.items()
+        if inventory.scope in ("whole", "all") or inventory.sums
+    }
+    counted = {table: rows for table, rows in manifest.source_rows.items() if table not in covered}
+    if not counted:
+        return
+    known = dict(connection.run(_ROWS, source_tables=sorted(counted)))
+    gone = {row[0]: row[1] for row in connection.run(_GONE_AND_KNOWN)}
+    for table, rows in counted.items():
+        there = known.get(table, 0) - gone.get(table, 0)
+        if there != rows:
+            reason = f"the source has {rows} rows, the ledger {there}"
+            findings.requests.append(Request("inventory", table, reason))
