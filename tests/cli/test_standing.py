@@ -3,56 +3,11 @@ not keep it there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import pytest
-
 from starlift.entrypoints import local
 from starlift.entrypoints.initialise import LAKES
 from starlift.stages.extract import Run
 from tests.cli.project import Project, assert_refused, with_login
 from tests.postgres import connected
-
-
-@contextmanager
-def changed(project: Project, there: str, back: str) -> Iterator[None]:
-    """Change the source for a block."""
-    project.update(there)
-    try:
-        yield
-    finally:
-        project.update(back)
-
-
-@pytest.mark.parametrize(
-    ("there", "back", "mentioned"),
-    [
-        (
-            "ALTER TABLE payment_type RENAME TO old",
-            "ALTER TABLE old RENAME TO payment_type",
-            "payment_type is not in the source, though the last batch read it",
-        ),
-        (
-            "ALTER TABLE design RENAME file_name TO old",
-            "ALTER TABLE design RENAME old TO file_name",
-            "column design.file_name is not in the source, though the last batch read it",
-        ),
-        (
-            "ALTER TABLE design ALTER file_name TYPE varchar(99)",
-            "ALTER TABLE design ALTER file_name TYPE text",
-            "column design.file_name was text and is now character varying(99)",
-        ),
-    ],
-    ids=["table gone", "column gone", "column changed"],
-)
-def test_what_the_last_batch_read_and_is_gone_is_drift(
-    standing: Project, there: str, back: str, mentioned: str
-) -> None:
-    with changed(standing, there, back):
-        said = standing.starlift("run", "--json")
-    assert_refused(said, 7, mentioned, "in the source")
-    assert said.json["outcome"] == "failed"
 
 
 def test_a_changed_model_is_refused_before_anything_is_landed(standing: Project) -> None:

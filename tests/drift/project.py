@@ -91,12 +91,12 @@ class Project:
     warehouse: WarehouseDatabase
     patch: pytest.MonkeyPatch
 
-    def starlift(self, *words: str) -> Said:
-        """Run `starlift WORDS --json` in the folder, within this process."""
+    def starlift(self, *words: str, **values: str) -> Said:
+        """Run `starlift WORDS --json` in the folder, within this process; `values` replace some variables."""
         out, err = io.StringIO(), io.StringIO()
         with self.patch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.folder)
-            for name, value in self.environment().items():
+            for name, value in {**self.environment(), **values}.items():
                 patch.setenv(name, value)
             code = main([*words, "--json"])
         return Said(code, json.loads(out.getvalue()), err.getvalue())

@@ -114,11 +114,14 @@ def test_a_column_that_no_model_uses_changes_nothing(project: Project) -> None:
     assert not (project.folder / "processed" / "filled").exists()
 
 
-def test_without_room_in_the_star_the_load_waits_for_the_ddl_and_then_fills(project: Project) -> None:
-    project.declare(BY_POLICY)
+@pytest.mark.parametrize(("declaration", "code"), [(BY_POLICY, 7), (BY_HAND, 2)])
+def test_without_room_in_the_star_the_table_is_held_or_the_configuration_refused(
+    project: Project, declaration: dict[str, str], code: int
+) -> None:
+    project.declare(declaration)
     project.change("ALTER TABLE sale ADD colour text DEFAULT 'red'")
     said = project.starlift("run")
-    assert (said.code, "the star's table has no column colour" in said.err) == (2, True)
+    assert (said.code, "the star's table has no column colour" in said.err) == (code, True)
     project.migrate(COLOURED)
     project.run()
     assert project.versions() == {1: ["insert"], 2: ["insert"], 3: ["insert"]}
@@ -134,6 +137,15 @@ def test_the_star_may_have_room_for_a_column_long_before_it_comes(project: Proje
     project.run()
     assert project.versions() == {1: ["insert", "update"], 2: ["insert"], 3: ["insert"]}
     assert {row[3] for row in project.query(SALES)} == {"red"}
+
+
+def test_columns_of_the_star_that_no_model_makes_are_named(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.migrate(COLOURED)
+    project.change("ALTER TABLE sale ALTER note TYPE text")
+    project.run()
+    assert "columns colour of star table fact_sale are made by no model" in caplog.text
 
 
 def test_a_replay_of_the_processed_batches_gives_the_same_star(

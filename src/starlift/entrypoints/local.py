@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlift.bootstrap import Pipeline
+from starlift.entrypoints.approving import approver
 from starlift.stages.cycle import Cycle, Stages, run_cycle
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
 
 if TYPE_CHECKING:
-    from starlift.core.manifest import Column
     from starlift.ports import Applied, Loaded
+    from starlift.stages.shapes import Approve
     from starlift.stages.transform import Transformed
 
 Progress = Callable[[str, str, int], None]
 """Told of stage, table or batch, and rows so far."""
-
-Schema = Mapping[str, tuple["Column", ...]]
-Keys = Mapping[str, tuple[str, ...]]
-"""Taken columns and key columns by source table."""
 
 _logger = logging.getLogger("starlift")
 
@@ -51,7 +48,7 @@ def cycle(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
-            extract=lambda: extract(pipeline, run, reconciled),
+            extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
             transform=lambda: transform(pipeline, progress),
             load=lambda: load(pipeline, progress, confirmed),
         ),
@@ -68,17 +65,15 @@ def check(pipeline: Pipeline) -> None:
         check_ready(lakes, warehouse, pipeline.models, pipeline.config.tables)
 
 
-def extract(pipeline: Pipeline, run: Run, reconciled: Reconciliation = NOT_ASKED) -> Extracted:
+def extract(
+    pipeline: Pipeline, run: Run, reconciled: Reconciliation = NOT_ASKED, approve: Approve | None = None
+) -> Extracted:
     """Poll the source once; warn of columns that nobody named."""
     from starlift.stages.extract import extract as poll
 
-    def approve(schema: Schema, keys: Keys) -> None:
-        from starlift.stages import approval  # loads Arrow, and is seldom needed
-
-        approval.approve(pipeline.models, pipeline.engine, schema, keys)
-
+    asked = approve or approver(pipeline)
     with pipeline.source as source:
-        extracted = poll(source, pipeline.ingestion, pipeline.config, run, approve, reconciled)
+        extracted = poll(source, pipeline.ingestion, pipeline.config, run, asked, reconciled)
     if extracted.went_back:
         _logger.warning(
             "the source is not where the last batch left it: %s; every table was read whole, "

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa
+
 from starlift.core.manifest import Column
 from starlift.core.models import Model
 from starlift.core.typing import schema_of
@@ -21,12 +23,14 @@ def approve(
     engine: Engine,
     schema: Mapping[str, tuple[Column, ...]],
     keys: Mapping[str, tuple[str, ...]],
-) -> None:
-    """Raise ConfigurationError unless every model fits the tables, by what it reads and by its key.
+) -> dict[str, pa.Schema]:
+    """Return the columns that each model makes of the tables. Reads and writes no row.
 
-    schema, keys: columns and key columns by table, as the manifest of the batch will have them. The
-    message names the model and the table or column that is missing. Reads and writes no row.
+    schema, keys: columns and key columns by table, as the manifest of the batch will have them. Raises
+    ConfigurationError unless every model fits the tables, by what it reads and by its key; the message
+    names the model and the table or column that is missing.
     """
+    columns = {}
     tables = {name: schema_of(columns).empty_table() for name, columns in schema.items()}
     for model in models:
         for name in model.tables:
@@ -38,8 +42,10 @@ def approve(
         try:
             made = engine.run(model, {name: tables[name] for name in model.tables})
             check_key(model, made.schema, tables[model.driving].schema, keys[model.driving])
+            columns[model.name] = made.schema
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"model {model.name} does not fit the tables that are taken: {error.message}",
                 f"edit sql/pipeline.toml or sql/models/{model.name}.sql, then: starlift run",
             ) from error
+    return columns

@@ -31,6 +31,19 @@ _TAKES: dict[pa.DataType, tuple[str, ...]] = {
 }
 
 
+def require_table(schema: str, table: StarTable | None, model: ModelRef) -> StarTable:
+    """Return a model's table, which must be there, a fact's with a surrogate key.
+
+    schema: the star's, for the message. Raises ConfigurationError."""
+    if table is not None and (model.kind == "dimension" or len(table.primary_key) == 1):
+        return table
+    problem = "does not exist" if table is None else "has no surrogate key"
+    raise ConfigurationError(
+        f"star table {schema}.{model.name} {problem}",
+        "put its DDL into a new file of sql/warehouse, then: starlift migrate",
+    )
+
+
 def surrogate(table: StarTable, model: ModelRef) -> str | None:
     """Return a fact's surrogate key column, which the model does not make; None for a dimension."""
     return table.primary_key[0] if model.kind == "fact" else None
@@ -42,16 +55,14 @@ def made_columns(table: StarTable, model: ModelRef) -> tuple[str, ...]:
     return tuple(name for name, column in table.columns.items() if name != own and not column.generated)
 
 
-def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
-    """Raise ConfigurationError, naming table and column, unless rows of this schema fit the table.
+def check_columns(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
+    """Raise ConfigurationError, naming table and column, unless what a model makes fits its table.
 
     A column that may be NULL or has a default can be missing: rows of a model that takes whatever its tables
     have (SELECT *) may be older than the column.
     """
     made = made_columns(table, model)
-    given = [name for name in schema.names if name != KEY_COLUMN]
-    if KEY_COLUMN not in schema.names:
-        raise _unfit(table.name, f"its rows carry no {KEY_COLUMN}")
+    given = schema.names
     if missing := [name for name in made if name not in given and table.columns[name].needed]:
         raise _unfit(table.name, f"the model does not make {_listed(missing)}")
     if unknown := [name for name in given if name not in made]:
@@ -63,6 +74,13 @@ def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
                 f"the model makes column {name} as {schema.field(name).type}, "
                 f"which does not go into {table.columns[name].type} unchanged",
             )
+
+
+def check_fit(schema: pa.Schema, table: StarTable, model: ModelRef) -> None:
+    """Raise ConfigurationError as `check_columns` does, for a file of the model's rows."""
+    if KEY_COLUMN not in schema.names:
+        raise _unfit(table.name, f"its rows carry no {KEY_COLUMN}")
+    check_columns(schema.remove(schema.get_field_index(KEY_COLUMN)), table, model)
 
 
 def takes(column: StarColumn, given: pa.DataType) -> bool:

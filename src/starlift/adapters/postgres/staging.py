@@ -14,10 +14,15 @@ import pyarrow as pa
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.copy_csv import chunks
-from starlift.adapters.postgres.fitting import KEY_COLUMN, check_fit, made_columns, surrogate
+from starlift.adapters.postgres.fitting import (
+    KEY_COLUMN,
+    check_fit,
+    made_columns,
+    require_table,
+    surrogate,
+)
 from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
 from starlift.core.manifest import ModelRef
-from starlift.errors import ConfigurationError
 
 ANALYZE_ROWS = 5_000
 """From this many rows on, the planner's guesses cost more than ANALYZE."""
@@ -69,12 +74,7 @@ def stage(
 
     Raises ConfigurationError where the star has no such table or the rows do not fit it.
     """
-    if table is None or (model.kind == "fact" and len(table.primary_key) != 1):
-        problem = "does not exist" if table is None else "has no surrogate key"
-        raise ConfigurationError(
-            f"star table {schema}.{model.name} {problem}",
-            "put its DDL into a new file of sql/warehouse, then: starlift migrate",
-        )
+    table = require_table(schema, table, model)
     columns = made_columns(table, model)
     made = ", ".join(_unbound(table.columns[name]) for name in columns)
     connection.run(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pg8000.native
 from pg8000.exceptions import InterfaceError
@@ -24,6 +25,9 @@ from starlift.core.config import PipelineConfig
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
 from starlift.ports import Applied, Ask, Batch, Loaded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
@@ -120,6 +124,28 @@ class PostgresWarehouse:
         steps = read_steps(self._sql / "warehouse")
         with self._transaction("starlift migrate") as connection:
             return migrate(connection, self._schemas, steps, [model.ref for model in models])
+
+    def check_fit(self, models: Sequence[Model], made: Mapping[str, pa.Schema]) -> dict[str, list[str]]:
+        """Return the star's columns that no model makes, by table; they keep their defaults.
+
+        made: the models' columns. Raises ConfigurationError, naming table and column, unless the star takes
+        them."""
+        from starlift.adapters.postgres.fitting import (  # loads Arrow
+            check_columns,
+            made_columns,
+            require_table,
+        )
+        from starlift.adapters.postgres.star_catalogue import read_star
+
+        star = self._schemas.star
+        with self._transaction("starlift run") as connection:
+            tables = read_star(connection, star, made)
+        unmade = {}
+        for ref in (model.ref for model in models):
+            table, schema = require_table(star, tables.get(ref.name), ref), made[ref.name]
+            check_columns(schema, table, ref)
+            unmade[ref.name] = [name for name in made_columns(table, ref) if name not in schema.names]
+        return {name: columns for name, columns in unmade.items() if columns}
 
     def replica(self, schema: str) -> PostgresWarehouse:
         """The same star in another schema, with a ledger of its own beside it, for a replay.
