@@ -62,6 +62,7 @@ MISTAKES = [
     ('key = ["id"]', 'kee = ["id"]', 5, "'kee' means nothing here; use key, cursor"),
     ('key = ["id"]', "", 4, "no key is declared; write key"),
     ('key = ["id"]', 'key = ["nr"]', 5, "key column nr is not in columns"),
+    ('columns = ["id", "name"]', "", 5, "key column id is not in columns"),
     ('key = ["id"]', 'key = "id"', 5, "key is not a list of names"),
     ('["id", "name"]', '["id", "id"]', 7, "columns names a column twice"),
     ('["id", "name"]', '["id", "_hash"]', 7, "_hash is starlift's own name"),

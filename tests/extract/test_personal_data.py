@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres.withholding import withheld
+from starlift.core.config import NewColumns
 from starlift.core.hmac_key import BLOCK, LEAST, HmacKey
 from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError
 from starlift.stages import log
@@ -134,6 +135,59 @@ def test_equal_values_stay_equal_so_that_hashed_columns_still_join(hashing: Extr
     assert hashlib.sha256(b"same").hexdigest() not in hashing.names().values(), (
         "an unkeyed hash can be guessed"
     )
+
+
+def test_the_hash_of_a_row_is_of_what_leaves_and_of_nothing_else(hashing: Extractor, shop: Shop) -> None:
+    shop.run("ALTER TABLE item ADD secret text DEFAULT 'x'")
+    hashing.poll()
+    before = hashing.landed()["1"]["_hash"]
+    ((expected,),) = shop.run("SELECT hashtextextended(ROW(1, CAST(:h AS text))::text, 0)", h=hashed("a"))
+    assert before == str(expected)
+    shop.run("UPDATE item SET secret = 'y'")
+    hashing.poll()
+    assert hashing.manifest(2).counts["item"].read == 3
+    assert hashing.landed()["1"]["_hash"] == before
+
+
+@pytest.mark.parametrize("policy", ["ignore", "add"])
+def test_a_dropped_column_that_is_renamed_is_a_new_one_and_not_taken(
+    extractor_of: MakeExtractor, shop: Shop, policy: NewColumns
+) -> None:
+    extractor = extractor_of("auto", columns=("id",), drop=("name", "changed"), new_columns=policy)
+    extractor.poll()
+    shop.run("ALTER TABLE item RENAME name TO called")
+    shop.run("UPDATE item SET called = :text", text=CANARY)
+    assert extractor.poll().unnamed == {"item": ("called",)}
+    assert {column for row in extractor.rows(2) for column in row} == {"id", "_hash"}
+
+
+@pytest.mark.parametrize("policy", ["ignore", "add"])
+def test_a_hashed_column_that_is_renamed_holds_its_table(
+    hashing: Extractor, shop: Shop, policy: NewColumns
+) -> None:
+    hashing.config.tables["item"] = replace(hashing.config.tables["item"], new_columns=policy)
+    hashing.poll()
+    shop.run("ALTER TABLE item RENAME name TO called")
+    shop.run("UPDATE item SET called = :text", text=CANARY)
+    assert "item.name was renamed to called" in hashing.poll().held["item"].message
+    assert hashing.manifest(2).files == ()
+
+
+def test_what_a_view_shows_since_it_grew_is_not_taken(extractor_of: MakeExtractor, shop: Shop) -> None:
+    shop.run("CREATE VIEW shown AS SELECT * FROM item")
+    shop.run("GRANT SELECT ON shown TO starlift_source")
+    extractor = extractor_of("auto", name="shown", columns=("id",), drop=("name",))
+    extractor.poll()
+    shop.run("ALTER TABLE item ADD secret text")
+    shop.run("INSERT INTO item (id, secret) VALUES (4, :text)", text=CANARY)
+    shop.run("CREATE OR REPLACE VIEW shown AS SELECT * FROM item")
+    assert extractor.poll().unnamed == {"shown": ("secret",)}
+    assert {column for row in extractor.rows(2, "shown") for column in row} == {"id", "_hash"}
+
+
+def test_no_sign_stands_for_all_columns(extractor_of: MakeExtractor) -> None:
+    with pytest.raises(ConfigurationError, match=r"column item\.\* is not in the source"):
+        extractor_of("auto", columns=("id", "*")).poll()
 
 
 QUOTING = {

@@ -1,0 +1,1 @@
+"""Values that may not leave the source are marked, and looked for in all that a pipeline leaves."""
