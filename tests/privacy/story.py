@@ -37,6 +37,8 @@ def play(club: Club) -> None:
     _a_view_stumbles_and_grows(club)
     _a_dropped_column_is_renamed(club)
     _a_model_is_wrong(club)
+    _rows_are_deleted(club)
+    club.starlift("replay", "--into", "again", "--json")
     club.starlift("init", "--source", club.source.reader, "--fact", "payment", folder="draft")
     club.starlift("run", "--json")
 
@@ -121,6 +123,13 @@ def _a_dropped_column_is_renamed(club: Club) -> None:
         clerk.run("UPDATE member SET mail = :mail, changed = now() WHERE member_id = 1", mail=RENAMED.value)
     club.starlift("run")
     club.starlift_verbosely("status", "--json")
+
+
+def _rows_are_deleted(club: Club) -> None:
+    with club.clerk() as clerk:
+        clerk.run("DELETE FROM payment WHERE payment_id = 1")
+        clerk.run("DELETE FROM member WHERE member_id = 11")
+    club.starlift_verbosely("reconcile", "--json")
 
 
 def _a_model_is_wrong(club: Club) -> None:
