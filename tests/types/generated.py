@@ -1,4 +1,4 @@
-"""Tables made for a test: hostile names, columns of many types, a composite key of text."""
+"""Tables made for a test: hostile names, columns of many types, keys of one column and more, of any type."""
 
 from __future__ import annotations
 
@@ -34,15 +34,17 @@ _HISTORY = {"valid_from", "valid_to", "op", "seq", "record_id"}
 
 @dataclass(frozen=True)
 class Table:
-    """A table to make. name: in the source. number: makes its star table's name. keys: two columns of text.
-    columns: type by name, beside the keys. rows: texts in the order of keys, then columns."""
+    """A table to make. name: in the source. number: makes its star table's name. keys: its key's columns.
+    columns: type by name, beside the keys. rows: texts in the order of keys, then columns; of those whose
+    keys are equal the first is made. key_types: of the key's columns, where that is not text."""
 
     number: int
     schema: str
     name: str
-    keys: tuple[str, str]
+    keys: tuple[str, ...]
     columns: dict[str, str]
     rows: tuple[tuple[str | None, ...], ...]
+    key_types: tuple[str, ...] = ()
 
     @property
     def all_columns(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ class Table:
     @property
     def types(self) -> tuple[str, ...]:
         """Their types."""
-        return ("text", "text", *self.columns.values())
+        return (*(self.key_types or ("text",) * len(self.keys)), *self.columns.values())
 
     @property
     def spec(self) -> TableSpec:
@@ -80,7 +82,7 @@ class Table:
         owner.run("SELECT set_config('test.rows', :rows, false)", rows=json.dumps(self.rows))
         owner.run(
             f"INSERT INTO {self.source} SELECT {values} "
-            "FROM json_array_elements(CAST(current_setting('test.rows') AS json)) AS c"
+            "FROM json_array_elements(CAST(current_setting('test.rows') AS json)) AS c ON CONFLICT DO NOTHING"
         )
 
     @property
@@ -89,7 +91,12 @@ class Table:
         taken = [
             f"c{n}" if name in _HISTORY or name[0] == "_" else name for n, name in enumerate(self.columns)
         ]
-        return ("k_0", "k_1", *taken)
+        return (*self.star_keys, *taken)
+
+    @property
+    def star_keys(self) -> tuple[str, ...]:
+        """What its key's columns are called in the star."""
+        return tuple(f"k_{number}" for number in range(len(self.keys)))
 
     def star(self, kind: str) -> str:
         """Return its star table's name."""
@@ -99,14 +106,16 @@ class Table:
         """Return its star table's DDL."""
         pairs = zip(self.star_columns, self.types, strict=True)
         columns = ", ".join(f"{identifier(name)} {type_}" for name, type_ in pairs)
-        own = "record_id serial PRIMARY KEY" if kind == "fact" else "PRIMARY KEY (k_0, k_1)"
+        key = f"PRIMARY KEY ({', '.join(self.star_keys)})"
+        own = "record_id serial PRIMARY KEY" if kind == "fact" else key
         return f"CREATE TABLE {self.star(kind)} ({columns}, {own});\n"
 
     def model(self, kind: str) -> Model:
         """Return the model that selects its columns."""
         pairs = zip(self.all_columns, self.star_columns, strict=True)
         columns = ", ".join(f"t.{identifier(name)} AS {identifier(star)}" for name, star in pairs)
-        header = f"-- One row.\n-- kind: {kind}\n-- key: k_0, k_1\n-- from: {self.spec.name}\n"
+        key = ", ".join(self.star_keys)
+        header = f"-- One row.\n-- kind: {kind}\n-- key: {key}\n-- from: {self.spec.name}\n"
         text = f"{header}SELECT {columns} FROM {identifier(self.spec.name)} AS t\n"
         return parse_model(self.star(kind), text, "")
 
@@ -118,7 +127,7 @@ def _listed(names: Sequence[str]) -> str:
 def printed(
     connection: pg8000.native.Connection, table: str, columns: Sequence[str]
 ) -> list[list[str | None]]:
-    """Return the rows of a table as PostgreSQL prints them, in the order of their first two columns."""
+    """Return the rows of a table as PostgreSQL prints them, in one order of their texts."""
     texts = ", ".join(f"{identifier(name)}::text" for name in columns)
-    order = ", ".join(f'{identifier(name)} COLLATE "C"' for name in columns[:2])
-    return connection.run(f"SELECT {texts} FROM {table} ORDER BY {order}") or []
+    found = connection.run(f"SELECT {texts} FROM {table}") or []
+    return sorted(found, key=lambda row: [(text is None, text or "") for text in row])

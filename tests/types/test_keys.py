@@ -20,7 +20,11 @@ from tests.types.journey import SETTINGS, Pipeline
 
 # no repetition in them, or PostgreSQL would make them short
 NOISE = hashlib.shake_256().hexdigest(1300)
-LONG = {"text": NOISE, "bytea": "\\x" + NOISE[:2500].encode().hex(), "text[]": f"{{{NOISE[:2550]}}}"}
+LONG = {
+    "text": NOISE,
+    "bytea": "\\x" + hashlib.shake_256().digest(2500).hex(),
+    "text[]": f"{{{NOISE[:2550]}}}",
+}
 """Keys that an index of the source holds, and that with the table's name beside them, or printed, are too
 long for one of the ledger."""
 
