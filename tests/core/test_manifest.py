@@ -55,6 +55,8 @@ MANIFEST = Manifest(
     held={"part": "column part.id is gone"},
     partial=True,
     unnamed={"item": ("later", "é")},
+    added={"item": ("é",)},
+    rekeyed=("item",),
 )
 PROCESSED = Processed(
     source="shop",
@@ -75,6 +77,7 @@ PROCESSED = Processed(
     source_rows={"item": 3},
     dropped={"item": {"(1)": "a test order"}},
     partial=True,
+    rekeyed=("item",),
 )
 
 
@@ -86,7 +89,7 @@ def test_a_processed_manifest_is_read_back_as_it_was_written() -> None:
     assert Processed.decode(PROCESSED.encode()) == PROCESSED
 
 
-EARLIER = {"inventory", "served", "dropped", "held", "partial", "filled"}
+EARLIER = {"inventory", "served", "dropped", "held", "partial", "filled", "added", "rekeyed"}
 
 
 def test_a_batch_of_an_earlier_version_is_read_as_one_without_what_is_new() -> None:

@@ -61,7 +61,7 @@ def test_columns_and_keys_are_approved_before_a_batch_is_the_first_to_have_them(
 ) -> None:
     extractor = extractor_of("xid")
     asked: list[dict[str, tuple[Column, ...]]] = []
-    extractor.approve = lambda schema, _: asked.append(dict(schema))
+    extractor.approve = lambda schema, *_: asked.append(dict(schema))
     extractor.poll()
     shop.run("UPDATE item SET name = 'x'")
     extractor.poll()

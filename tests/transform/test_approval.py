@@ -38,6 +38,15 @@ def test_a_table_that_is_not_taken_is_named_with_its_model(engine: DuckDBEngine,
     assert error.hint == "edit sql/pipeline.toml or sql/models/dim_staff.sql, then: starlift run"
 
 
+def test_a_table_with_another_key_needs_another_model(engine: DuckDBEngine) -> None:
+    schema = {name: columns for name, (columns, _) in SMALL.items()}
+    keys = {name: key for name, (_, key) in SMALL.items()}
+    approve([DIM_STAFF, FACT_SALE], engine, schema, keys, ["department"])
+    with pytest.raises(ConfigurationError, match="model dim_staff has still the one before") as caught:
+        approve([DIM_STAFF, FACT_SALE], engine, schema, keys, ["staff"])
+    assert "sql/models/dim_staff.sql" in caught.value.hint
+
+
 UNFIT = [
     ("staff", table("staff_id", staff_id="integer", department_id="integer"), '"name" not found'),
     ("department", table("department_id", department_id="integer", since="date"), '"title" not found'),

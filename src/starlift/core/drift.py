@@ -50,12 +50,14 @@ class Known:
 class Taken:
     """A table as it is taken now. spec: the declaration, with the columns that its policy adds. columns:
     all of them with their types. added: those that the last batch had not. by_source: the source, not
-    the configuration, is why the columns are others than the last batch's."""
+    the configuration, is why the columns are others than the last batch's. rekeyed: its rows may have
+    other key texts than in the batches before, which a person has accepted."""
 
     spec: TableSpec
     columns: tuple[Column, ...]
     added: tuple[str, ...] = ()
     by_source: bool = False
+    rekeyed: bool = False
 
 
 def known(previous: Manifest | None, table: str) -> Known | None:
@@ -92,7 +94,14 @@ def take(
     added = tuple(name for name in extended.taken if name not in before.types)
     widened = any(before.types.get(column.name, column.type) != column.type for column in columns)
     by_policy = bool(set(added) - set(spec.taken))
-    return Taken(extended, columns, added, by_source=not accepted and (widened or by_policy))
+    by_source = not accepted and (widened or by_policy)
+    return Taken(extended, columns, added, by_source, rekeyed=_rekeyed(spec, columns, before))
+
+
+def _rekeyed(spec: TableSpec, columns: tuple[Column, ...], before: Known) -> bool:
+    new = {column.name: column.type for column in columns}
+    types = [(before.types[name], new[name]) for name in before.key if name in new]
+    return before.key != spec.key or any(a != b and widening(a, b) != "the same" for a, b in types)
 
 
 def _extended(spec: TableSpec, found: SourceTable | None, before: Known | None) -> TableSpec:
@@ -161,7 +170,7 @@ def _check_types(spec: TableSpec, found: SourceTable, before: Known) -> None:
             how = "narrowed" if widening(new, old) else "altered"
             raise DriftError(
                 f"column {spec.name}.{name} was {old} and is now {new}: its values may have been {how}",
-                "change it back in the source, then: starlift run",
+                f"change it back in the source, or take it as it is: starlift reconcile --accept {spec.name}",
             )
 
 
@@ -178,7 +187,7 @@ def _check_key(spec: TableSpec, found: SourceTable, before: Known, *, accepted: 
         raise DriftError(
             f"table {spec.name}: its key was ({old}) and is now declared as ({new}), under which every row "
             "is another",
-            "write the old one again in sql/pipeline.toml, then: starlift run",
+            f"write the old one again in sql/pipeline.toml, or: starlift reconcile --accept {spec.name}",
         )
 
 

@@ -146,7 +146,8 @@ class Manifest:
     with the reason. held: tables that were not read because their shape changed, with the reason; they keep
     their state. partial: a chunk; the star is whole again with the next batch that is not. unnamed: per
     table, columns of the source that no list of the configuration has, so that they are not taken. added:
-    per table, columns that it was not taken with before.
+    per table, columns that it was not taken with before. rekeyed: tables whose rows may have other key texts
+    than in the batches before.
     """
 
     source: str
@@ -174,6 +175,7 @@ class Manifest:
     partial: bool = False
     unnamed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     added: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rekeyed: tuple[str, ...] = ()
     format: int = FORMAT
 
     @property
@@ -204,6 +206,7 @@ class Manifest:
         raw["served"] = tuple(raw["served"])
         raw["unnamed"] = {name: tuple(columns) for name, columns in raw.get("unnamed", {}).items()}
         raw["inventory"] = _inventories(raw.get("inventory"))
+        raw["rekeyed"] = tuple(raw.get("rekeyed", ()))
         raw["added"] = {name: tuple(columns) for name, columns in raw.get("added", {}).items()}
         return cls(**raw)
 
@@ -236,7 +239,8 @@ class Processed:
     rows (table = source table). fingerprints, keys, inventory, dropped, partial: as in the ingestion
     manifest. filled: files of rows of facts as they would be without the columns that the batch adds: where
     such a row is what the star has, the version is filled in place, and no new one is made.
-    source_rows: rows of each source table at the batch's snapshot, where it counted them.
+    source_rows: rows of each source table at the batch's snapshot, where it counted them. rekeyed: as in the
+    ingestion manifest.
     """
 
     source: str
@@ -259,6 +263,7 @@ class Processed:
     source_rows: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, dict[str, str]] = field(default_factory=dict)
     partial: bool = False
+    rekeyed: tuple[str, ...] = ()
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -277,6 +282,7 @@ class Processed:
         for part in ("star", "ledger", "quarantine", "filled"):
             raw[part] = _files(raw.get(part, []))
         raw["inventory"] = _inventories(raw.get("inventory"))
+        raw["rekeyed"] = tuple(raw.get("rekeyed", ()))
         raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
         return cls(**raw)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from starlift.bootstrap import Pipeline
 from starlift.errors import UnavailableError
@@ -18,10 +19,10 @@ def approver(pipeline: Pipeline, *, star: bool = False) -> Approve:
     reach the warehouse; then the load tells, and all tables wait with it.
     """
 
-    def approve(schema: Schema, keys: Keys) -> None:
+    def approve(schema: Schema, keys: Keys, rekeyed: Collection[str]) -> None:
         from starlift.stages import approval  # loads Arrow, and is seldom needed
 
-        made = approval.approve(pipeline.models, pipeline.engine, schema, keys)
+        made = approval.approve(pipeline.models, pipeline.engine, schema, keys, rekeyed)
         if not star:
             return
         try:

@@ -6,12 +6,12 @@ pipeline until it is started anew. Here the models run over empty tables of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
 from starlift.core.manifest import Column
-from starlift.core.models import Model
+from starlift.core.models import REBUILD, Model
 from starlift.core.typing import schema_of
 from starlift.errors import ConfigurationError
 from starlift.ports import Engine
@@ -23,14 +23,22 @@ def approve(
     engine: Engine,
     schema: Mapping[str, tuple[Column, ...]],
     keys: Mapping[str, tuple[str, ...]],
+    rekeyed: Collection[str] = (),
 ) -> dict[str, pa.Schema]:
     """Return the columns that each model makes of the tables. Reads and writes no row.
 
-    schema, keys: columns and key columns by table, as the manifest of the batch will have them. Raises
-    ConfigurationError unless every model fits the tables, by what it reads and by its key; the message
-    names the model and the table or column that is missing.
+    schema, keys: columns and key columns by table, as the manifest of the batch will have them. rekeyed:
+    tables of which the models still have the key that was. Raises ConfigurationError unless every model fits
+    the tables, by what it reads and by its key; the message names the model and the table or column that is
+    missing.
     """
     columns = {}
+    for model in (model for model in models if model.driving in rekeyed):
+        raise ConfigurationError(
+            f"the key of table {model.driving} is now declared as ({', '.join(keys[model.driving])}), and "
+            f"model {model.name} has still the one before",
+            f"write columns and `-- key:` for the new one in sql/models/{model.name}.sql; rebuild: {REBUILD}",
+        )
     tables = {name: schema_of(columns).empty_table() for name, columns in schema.items()}
     for model in models:
         for name in model.tables:

@@ -81,6 +81,7 @@ class Landing:
             unnamed=self.unnamed,
             held=self._held(),
             added={name: taken.added for name, taken in shapes.taken.items() if taken.added},
+            rekeyed=shapes.rekeyed,
         )
 
     def _states(self) -> dict[str, TableState]:

@@ -19,8 +19,9 @@ from starlift.ports import Preflight
 Schema = Mapping[str, tuple[Column, ...]]
 Keys = Mapping[str, tuple[str, ...]]
 
-Approve = Callable[[Schema, Keys], None]
-"""Asked of schemas and keys by table before a batch is the first to have them; raises to refuse them."""
+Approve = Callable[[Schema, Keys, Collection[str]], None]
+"""Asked of schemas and keys by table before a batch is the first to have them, and of the tables whose key
+is declared otherwise than in the last; raises to refuse them."""
 
 
 @dataclass
@@ -32,6 +33,11 @@ class Shapes:
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     taken: dict[str, Taken] = field(default_factory=dict)
     held: dict[str, DriftError] = field(default_factory=dict)
+
+    @property
+    def rekeyed(self) -> tuple[str, ...]:
+        """Tables whose rows may have other key texts than before."""
+        return tuple(name for name, taken in self.taken.items() if taken.rekeyed)
 
 
 def find_shapes(
@@ -65,13 +71,16 @@ def find_shapes(
 
 def _ask(shapes: Shapes, previous: Manifest | None, approve: Approve) -> None:
     """Ask for what the configuration changed, then for each table that the source changed."""
-    if previous is None or (previous.schema, previous.keys) != (shapes.schema, shapes.keys):
-        approve(shapes.schema, shapes.keys)
+    if previous is None:
+        approve(shapes.schema, shapes.keys, ())
+    elif (previous.schema, previous.keys) != (shapes.schema, shapes.keys):
+        others = [name for name, key in shapes.keys.items() if previous.keys.get(name, key) != key]
+        approve(shapes.schema, shapes.keys, others)
     for name, taken in list(shapes.taken.items()):
         if not taken.by_source:
             continue
         try:
-            approve({**shapes.schema, name: taken.columns}, shapes.keys)
+            approve({**shapes.schema, name: taken.columns}, shapes.keys, ())
         except ConfigurationError as error:
             shapes.held[name] = DriftError(error.message, error.hint)
             del shapes.taken[name]

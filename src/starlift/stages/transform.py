@@ -101,6 +101,7 @@ def _process(
         inventory=pass_on(lakes, manifest),
         source_rows=manifest.source_rows,
         dropped=manifest.dropped,
+        rekeyed=manifest.rekeyed,
         partial=manifest.partial,
     )
     star: dict[str, int] = {}

@@ -149,7 +149,7 @@ class Loading:
         if manifest.partial:  # the other chunks are still to come
             return Findings()
         findings = sweeping.compare(connection, manifest, self.batch.inventory)
-        sweeping.check_share(connection, self.sweep_hold, manifest.seq)
+        sweeping.check_share(connection, self.sweep_hold, manifest)
         for source_table in sweeping.gone_tables(connection):
             ledger.enter_gone(connection, source_table)
             self._enter(source_table)
