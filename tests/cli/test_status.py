@@ -187,6 +187,13 @@ def test_a_row_that_is_referred_to_and_missing_is_listed() -> None:
     assert text.splitlines()[-1].split() == ["staff", "(9)", "3"]
 
 
+def test_a_long_key_is_cut_where_a_person_reads_it() -> None:
+    entry = {"table": "note", "key": f"({'x' * 1998})", "seq": 3}
+    text = standing_text(document(inferred=[entry], quarantine=[{**entry, "stage": "load", "reason": "why"}]))
+    assert text.count(f"({'x' * 58}…") == 2
+    assert max(map(len, text.splitlines())) < 120
+
+
 def test_a_column_that_no_list_names_is_reported_until_it_is_named() -> None:
     text = standing_text(document(unnamed={"staff": ["badge", "a\x1b[2J"]}))
     assert "staff: not taken until columns, drop or hmac of the configuration names it: " in text

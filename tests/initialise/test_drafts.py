@@ -199,8 +199,8 @@ def test_a_reference_in_citext_finds_its_row_whatever_the_case() -> None:
     texts = drafted(parent, sale, facts=("sale",), dimensions=("shop",))
     for file, column in (("020_dim_shop", "id"), ("030_fact_sale", "shop")):
         ddl = texts[f"warehouse/{file}.sql"]
-        assert "CREATE EXTENSION IF NOT EXISTS citext;" in ddl
-        assert f"\n    {column} citext" in ddl
+        assert "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;" in ddl
+        assert f"\n    {column} public.citext" in ddl
     other = drafted(relation(id="integer", title="public.citext"), dimensions=("t",))
     assert "title character varying" in other["warehouse/020_dim_t.sql"]
 

@@ -172,6 +172,26 @@ def test_a_key_written_otherwise_stays_what_others_refer_to(company: Star) -> No
     assert company.rows("SELECT rate::text FROM mine.dim_rate") == [["1.00"]]
 
 
+def test_keys_of_an_extensions_type_are_compared_as_the_extension_does(star: Star, tmp_path: Path) -> None:
+    """Also where its schema is not the star's: else citext would be compared as text."""
+    star.sql = own_sql(
+        tmp_path,
+        "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;"
+        "CREATE TABLE dim_word (word public.citext PRIMARY KEY);"
+        "CREATE TABLE dim_use (use_id integer PRIMARY KEY, word public.citext REFERENCES dim_word);",
+    )
+    star.pipeline, star.config = "mine_starlift", star.in_schema("mine")
+    made = (model("dim_word", "dimension", "word", "word"), model("dim_use", "dimension", "use_id", "use"))
+    star.migrate(made)
+    uses = pa.table({"use_id": pa.array([1], pa.int32()), "word": ["WORD"], "_key": ["(1)"]})
+    refs = tuple(found.ref for found in made)
+    for word in ("word", "Word"):
+        words = pa.table({"word": [word], "_key": [f"({word})"]})
+        loaded = star.load({"dim_word": words, "dim_use": uses}, models=refs)
+        assert (loaded.inferred, loaded.quarantined) == (0, 0)
+        assert star.rows("SELECT CAST(word AS text) FROM mine.dim_word") == [[word]]
+
+
 def test_a_member_whose_key_no_index_holds_is_inferred_under_its_key_text(company: Star) -> None:
     missing = "\\x" + hashlib.shake_256().hexdigest(2600)
     loaded = company.load({"dim_price": prices(("\\x01", None, missing))}, models=REFS)

@@ -157,6 +157,8 @@ MISFITS = {
     "fact f needs": ("CREATE TABLE f (k serial PRIMARY KEY);", [FACT]),
     "fact f has a column valid_from, op, and its view history_f has one of its own": (
         "CREATE TABLE f (id serial PRIMARY KEY, k integer, op text, valid_from date);", [FACT]),
+    "fact f has a key of json, which has no order: make k text": (
+        "CREATE TABLE f (id serial PRIMARY KEY, k json);", [FACT]),
     f"fact {LONG_FACT} leaves no room in a name for history_": (
         f"CREATE TABLE {LONG_FACT} (id serial PRIMARY KEY, k integer);",
         [model(LONG_FACT, "fact", "k", "t")]),

@@ -10,6 +10,9 @@ from starlift.entrypoints.answers import age, printable, rows, table
 SHOWN = 20
 """Rows of a list that are shown; `--json` has them all."""
 
+KEY_WIDTH = 60
+"""Characters of a key that are shown; `--json` has it whole."""
+
 
 def standing_text(document: Mapping[str, Any]) -> str:
     """Say how the pipeline stands: tables, batches, and what is not as it should be."""
@@ -18,10 +21,10 @@ def standing_text(document: Mapping[str, Any]) -> str:
     if held := document["held"]:
         parts.append(table(["held", "reason"], [[row["table"], row["reason"]] for row in held]))
     if quarantine := document["quarantine"]:
-        cells = [[q["table"], q["key"], q["stage"], q["seq"], q["reason"]] for q in quarantine]
+        cells = [[q["table"], _cut(q["key"]), q["stage"], q["seq"], q["reason"]] for q in quarantine]
         parts.append(_list(["quarantined", "key", "stage", "batch", "reason"], cells))
     if inferred := document["inferred"]:
-        cells = [[row["table"], row["key"], row["seq"]] for row in inferred]
+        cells = [[row["table"], _cut(row["key"]), row["seq"]] for row in inferred]
         parts.append(_list(["not loaded yet, but referenced", "key", "batch"], cells))
     return "\n\n".join(parts)
 
@@ -35,6 +38,10 @@ def _tables(tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _mode(table: Mapping[str, Any]) -> str:
     return f"{table['mode']}, best effort" if table["best_effort"] else str(table["mode"])
+
+
+def _cut(key: str) -> str:
+    return key if len(key) <= KEY_WIDTH else f"{key[: KEY_WIDTH - 1]}…"
 
 
 def _list(header: Sequence[str], cells: Sequence[Sequence[Any]]) -> str:

@@ -25,10 +25,11 @@ def check_shape(
     by_name = {model.name: model for model in models}
     faults = [fault for model in models for fault in _faults(model, tables.get(model.name), by_name)]
     faults += _strict_constraints(connection, schema, list(tables))
-    for table in (
-        tables[model.name] for model in models if model.kind == "dimension" and model.name in tables
-    ):
-        faults += _stand_in_faults(connection, schema, table)
+    for model, table in ((model, tables[model.name]) for model in models if model.name in tables):
+        if model.kind == "dimension":
+            faults += _stand_in_faults(connection, schema, table)
+        else:
+            faults += _order_faults(connection, model, table)
     if faults:
         raise ConfigurationError(
             f"the star in schema {schema} does not fit its models: {'; '.join(faults)}",
@@ -93,6 +94,14 @@ def _stand_in_faults(connection: pg8000.native.Connection, schema: str, table: S
             continue
         if not _holds(connection, f"SELECT count({value}) >= 0"):
             yield f"the type of {table.name}.{name} keeps out {known}"
+
+
+def _order_faults(connection: pg8000.native.Connection, model: ModelRef, table: StarTable) -> Iterator[str]:
+    """Name the key columns by which the load could not number a fact's rows."""
+    for column in (table.columns[name] for name in model.key if name in table.columns):
+        typed = f"SELECT CAST(NULL AS {column.type}) AS key"
+        if not _holds(connection, f"SELECT count(*) > 0 FROM ({typed} ORDER BY key) AS sorted"):  # noqa: S608
+            yield f"fact {table.name} has a key of {column.type}, which has no order: make {column.name} text"
 
 
 def _holds(connection: pg8000.native.Connection, query: str) -> bool:

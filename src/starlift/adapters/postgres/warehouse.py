@@ -38,10 +38,18 @@ RANDOM_PAGE_COST = "1.1"
 """A change touches few rows of large tables whose indexes are cached; at the default of 4 the planner would
 rather read a table of a million rows than look up eleven thousand."""
 
+# The schemas of extensions are among those in which operators are found: citext is else compared as text.
 # A server that checks, while it works, whether its client is still there frees the lock of a killed load
 # soon. The setting came with PostgreSQL 14 and only Linux is sure to take it.
 _SETTINGS = """
-SELECT set_config('search_path', quote_ident(:pipeline) || ', ' || quote_ident(:star) || ', pg_temp', true),
+SELECT set_config(
+           'search_path',
+           concat_ws(', ', quote_ident(:pipeline), quote_ident(:star),
+                     (SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
+                      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+                      WHERE n.nspname <> 'pg_catalog'),
+                     'pg_temp'),
+           true),
        set_config('statement_timeout', :statement_timeout, true),
        set_config('lock_timeout', :lock_timeout, true),
        set_config('work_mem', :work_memory, true),

@@ -14,6 +14,9 @@ from starlift.core.models import HISTORY_COLUMNS, Model, ModelKind
 from starlift.core.types import column_type
 from starlift.errors import ConfigurationError
 
+CITEXT = "public.citext"
+"""Its type in the star, whatever schema that is in."""
+
 _CITEXT = re.compile(r"(.+\.)?citext", re.DOTALL)
 _INTEGERS = ("smallint", "integer", "bigint")
 _MAY_BE_DATE = re.compile(r"date|(^|_)(due|on|at|when|day)$", re.IGNORECASE)
@@ -154,7 +157,7 @@ def _column(relation: Relation, source: str, name: str) -> StarColumn:
     of_source = relation.type_of(source)
     type_ = column_type(of_source).warehouse
     if _CITEXT.fullmatch(of_source) and source in relation.referring:
-        type_ = "citext"
+        type_ = CITEXT
     hint: Hint = ""
     if of_source == "date":
         hint = "date"

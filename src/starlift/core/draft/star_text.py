@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from starlift.core.draft.names import plain, quoted, remark
-from starlift.core.draft.star_table import StarColumn, StarTable
+from starlift.core.draft.star_table import CITEXT, StarColumn, StarTable
 
 
 def star_texts(tables: tuple[StarTable, ...]) -> dict[str, str]:
@@ -60,9 +60,9 @@ def _ddl(table: StarTable) -> Iterator[str]:
     else:
         yield "-- The latest version of each row. Only the key and text may be NOT NULL."
     yield ""
-    if any(column.type == "citext" for column in table.columns):
+    if any(column.type == CITEXT for column in table.columns):
         yield "-- so that a reference finds its row here as it does in the source, whatever the case"
-        yield "CREATE EXTENSION IF NOT EXISTS citext;"
+        yield "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;"
     yield f"CREATE TABLE {table.name} ("
     yield ",\n".join(f"    {line}" for line in _lines(table))
     yield ");"
@@ -90,7 +90,7 @@ def _not_null(table: StarTable, column: StarColumn) -> bool:
     """In a dimension only key and text: of a row that has not arrived nothing else can be said."""
     if table.kind == "fact" or column.name in table.key:
         return column.required or column.name in table.key
-    return column.required and column.type in ("character varying", "citext")
+    return column.required and column.type in ("character varying", CITEXT)
 
 
 def _listed(names: tuple[str, ...]) -> str:
