@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.memory import MemoryLake
 from starlift.adapters.postgres.connection import Dsn
@@ -43,6 +44,11 @@ def abroad() -> Iterator[PostgresForTests]:
             environment.setenv("LOCPATH", str(folder))
             with server_of_this_process() as server:
                 running = PostgresForTests(server)
+                with connected(server.url()) as admin:
+                    try:
+                        admin.run(f"SET lc_monetary = '{next(iter(LOCALES))}.UTF-8'")
+                    except DatabaseError:
+                        pytest.skip("this server finds no locales by LOCPATH")
                 yield running
                 running.close()
     finally:
