@@ -10,6 +10,8 @@ CREATE TABLE applied (
     clock           timestamptz NOT NULL,
     complete_to     timestamptz,
     applied_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seconds         double precision NOT NULL
+        DEFAULT extract(epoch FROM clock_timestamp() - transaction_timestamp()),
     counts          jsonb       NOT NULL
 );
 COMMENT ON TABLE applied IS 'One row per batch in the star, numbered without gaps.';
@@ -20,6 +22,8 @@ COMMENT ON COLUMN applied.clock IS
 COMMENT ON COLUMN applied.complete_to IS
     'Source time up to which the star holds every committed change; NULL if no poll could tell.';
 COMMENT ON COLUMN applied.applied_at IS 'Warehouse time of the load.';
+COMMENT ON COLUMN applied.seconds IS
+    'How long the load took, from the begin of its transaction until just before its commit.';
 
 CREATE TABLE ledger (
     source_table        text COLLATE "C" NOT NULL,
@@ -81,8 +85,11 @@ CREATE TABLE quarantine (
     stage        text             NOT NULL,
     reason       text             NOT NULL,
     "row"        jsonb,
+    dropped      text,
     PRIMARY KEY (source_table, key)
 );
 COMMENT ON TABLE quarantine IS
     'Source rows whose newest version is not in the star, whole, and why. A later good version clears it.';
 COMMENT ON COLUMN quarantine.stage IS 'The stage that rejected the row: transform or load.';
+COMMENT ON COLUMN quarantine.dropped IS
+    'Why a person gave this version of the row up; NULL while it is open. A later version opens it again.';

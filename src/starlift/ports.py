@@ -220,13 +220,22 @@ class Warehouse(Protocol):
         """Return the last applied batch, None before the first. ConfigurationError if not migrated."""
         ...
 
-    def apply(self, batch: Batch, ask: Ask = lambda _: None, *, confirmed: bool = False) -> Loaded:
+    def apply(
+        self,
+        batch: Batch,
+        ask: Ask = lambda _: None,
+        *,
+        confirmed: bool = False,
+        released: bool = False,
+    ) -> Loaded:
         """Apply batch `applied + 1` in one transaction: wholly, or not at all.
 
         What the source no longer has, as far as the batch can tell, is deleted: marked in the ledger, a
         fact's row with a version that ends it. confirmed: however much that is; otherwise HeldError above
-        sweep_hold. ask: is told, before the commit, what has to be asked of the source next. So a request
-        may be there whose batch is not applied, which costs a question, but never the other way round.
+        sweep_hold. released: however many of its rows the star refuses; otherwise HeldError above
+        quarantine_hold. ask: is told, before the commit, what has to be asked of the source next. So a
+        request may be there whose batch is not applied, which costs a question, but never the other way
+        round.
 
         Raises LostRace if another load holds the lock or applied it first; HeldError if the batch is not
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;

@@ -35,7 +35,7 @@ def test_a_row_with_a_date_that_does_not_exist_waits_until_it_is_corrected(proje
     assert NOT_A_DATE in line
     assert "quarantine: 1 row\n" in text.out
     (row,) = reported(project.starlift("status", "--json"))
-    assert set(row) == {"table", "key", "stage", "reason", "seq"}
+    assert set(row) == {"table", "key", "stage", "reason", "seq", "dropped"}
     assert (row["table"], row["key"], row["stage"], row["seq"]) == ("sales_order", "(1)", "transform", 1)
     assert NOT_A_DATE in str(row["reason"])
 
@@ -54,6 +54,6 @@ def test_without_strict_a_row_in_quarantine_is_told_and_no_failure(project: Proj
     project.update(ORDER.format(NOT_A_DATE))
     said = project.starlift("run")
     assert said.code == 0
-    assert said.out.endswith("1 row in quarantine; see them: starlift status\n")
+    assert said.out.endswith("1 row in quarantine; see them: starlift quarantine list\n")
     (line,) = [line for line in said.out.splitlines() if line.startswith("sales_order ")]
     assert line.endswith(" 1")

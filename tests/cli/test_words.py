@@ -22,7 +22,7 @@ from starlift.errors import ConfigurationError, HeldError
 from tests.cli.conftest import Here
 from tests.cli.project import STARLIFT, Project, environment
 
-NEEDED = {"replay": ["--into", "another"]}
+NEEDED = {"replay": ["--into", "another"], "quarantine": ["list"]}
 """Options without which a command means nothing."""
 
 

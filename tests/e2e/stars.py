@@ -20,8 +20,8 @@ Pair = tuple[str, str]
 
 LIVE: Pair = ("public", "starlift")
 
-NOT_REPEATED = {"applied": {"applied_at"}}
-"""What says when something was done."""
+NOT_REPEATED = {"applied": {"applied_at", "seconds"}}
+"""What says when something was done, and how long it took."""
 
 APART = ("migration",)
 """Tables that say how the schemas were made, by the schemas' own names."""

@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     "transform": (commands.transform, "model what was landed into star rows"),
     "load": (commands.load, "apply star rows to the warehouse"),
     "status": (commands.status, "freshness, last batch, pending, quarantine, what holds a watermark"),
+    "quarantine": (
+        commands.quarantine,
+        "rows that wait: list, show, retry or drop them, or release a batch that is held for them",
+    ),
     "replay": (commands.replay, "make the star once more, from the processed lake, in a schema of its own"),
     "demo": (commands.demo, "the whole pipeline on this machine, with a PostgreSQL of its own"),
 }
@@ -69,12 +73,15 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, text) in COMMANDS.items():
         description = text[0].upper() + text[1:] + "."
         command = sub.add_parser(name, help=text, description=description, allow_abbrev=False)
-        # suppressed, or it would undo a --json before the command
-        command.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="answer with one JSON object"
-        )
+        _add_json(command)
         _add_options(name, command)
     return top
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    # suppressed, or it would undo a --json before the command
+    text = "answer with one JSON object"
+    command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 def _add_options(name: str, command: argparse.ArgumentParser) -> None:
@@ -92,6 +99,8 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         _add_reconcile_options(command)
     if name in ("run", "transform", "load"):
         command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
+    if name == "quarantine":
+        _add_quarantine_words(command)
     if name == "replay":
         command.add_argument(
             "--into",
@@ -121,6 +130,27 @@ def _add_init_options(command: argparse.ArgumentParser) -> None:
         command.add_argument(
             f"--{option}", action="append", default=[], metavar="NAME", help=f"{text}; may be repeated"
         )
+
+
+def _add_quarantine_words(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    words = {}
+    for action, text in (
+        ("list", "the rows that wait, with their reasons, and those that were dropped"),
+        ("show", "one row, whole"),
+        ("retry", "read rows again from the source, and run a cycle; all that wait where none is named"),
+        ("drop", "give rows up, with a reason that is kept, and run a cycle"),
+        ("release", "let a batch through that is held because too many of its rows wait"),
+    ):
+        description = text[0].upper() + text[1:] + "."
+        words[action] = actions.add_parser(action, help=text, description=description, allow_abbrev=False)
+        _add_json(words[action])
+    for action, number in (("list", "?"), ("show", None), ("retry", "?"), ("drop", None)):
+        words[action].add_argument("table", nargs=number, metavar="TABLE", help="a source table")
+    for action, number in (("show", None), ("retry", "*"), ("drop", "+")):
+        words[action].add_argument("key", nargs=number, metavar="KEY", help="as listed; 7 for (7)")
+    words["drop"].add_argument("--reason", required=True, metavar="TEXT", help="why")
+    words["release"].add_argument("seq", type=int, metavar="SEQ", help="the batch's number")
 
 
 def _add_reconcile_options(command: argparse.ArgumentParser) -> None:

@@ -188,6 +188,13 @@ def status(call: Call) -> Answer:
     return report(call.pipeline)
 
 
+def quarantine(call: Call) -> Answer:
+    """List quarantined rows, or do with them what a person decides."""
+    from starlift.entrypoints import quarantine as waiting
+
+    return waiting.answer(call.pipeline, call.arguments)
+
+
 def replay(call: Call) -> Answer:
     """Make the star once more in a schema of its own."""
     cycle, schema = Cycle(local.new_run(call.pipeline).run_id), call.arguments.into

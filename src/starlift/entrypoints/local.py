@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlift.bootstrap import Pipeline
 from starlift.entrypoints.approving import approver
-from starlift.stages.cycle import Cycle, Stages, run_cycle
+from starlift.stages.cycle import Cycle, Stages, carry_on, run_cycle
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
 
 if TYPE_CHECKING:
@@ -55,6 +55,20 @@ def cycle(
     )
 
 
+def release(pipeline: Pipeline, seq: int, progress: Progress = unheard) -> Cycle:
+    """Run transform and load, in which batch `seq` may put however many rows into quarantine."""
+    run = new_run(pipeline, progress)
+    return carry_on(
+        run.run_id,
+        Stages(
+            check=lambda: check(pipeline),
+            extract=lambda: extract(pipeline, run),
+            transform=lambda: transform(pipeline, progress, (seq,)),
+            load=lambda: load(pipeline, progress, released=(seq,)),
+        ),
+    )
+
+
 def check(pipeline: Pipeline) -> None:
     """Raise where a cycle could not be finished; nothing has been written then."""
     from starlift.stages.readiness import check_ready
@@ -92,26 +106,36 @@ def extract(
     return extracted
 
 
-def transform(pipeline: Pipeline, progress: Progress = unheard) -> list[Transformed]:
-    """Model every batch that is landed and not yet modelled."""
+def transform(
+    pipeline: Pipeline, progress: Progress = unheard, released: Collection[int] = ()
+) -> list[Transformed]:
+    """Model every batch that is landed and not yet modelled.
+
+    released: batches of which however many rows may go into quarantine."""
+    from starlift.core.holding import Hold
     from starlift.stages.transform import transform as process
 
     parts = pipeline
     lakes = parts.ingestion, parts.processed
-    return list(process(*lakes, parts.models, parts.engine, parts.code_version, progress))
+    hold = Hold(parts.config.limits.quarantine_hold, released)
+    return list(process(*lakes, parts.models, parts.engine, parts.code_version, progress, hold))
 
 
 def load(
-    pipeline: Pipeline, progress: Progress = unheard, confirmed: Collection[int] = ()
+    pipeline: Pipeline,
+    progress: Progress = unheard,
+    confirmed: Collection[int] = (),
+    released: Collection[int] = (),
 ) -> tuple[list[Loaded], Applied | None]:
     """Apply every batch that is modelled and not yet in the warehouse; also return the last one there.
 
-    confirmed: batches that may delete however much they find deleted."""
+    confirmed: batches that may delete however much they find deleted. released: those of which the star may
+    refuse however many rows."""
     from starlift.stages.load import load as apply
 
     with pipeline.warehouse as warehouse:
         lakes = pipeline.processed, pipeline.ingestion
-        done = apply(lakes[0], warehouse, progress, lakes[1], confirmed)
+        done = apply(lakes[0], warehouse, progress, lakes[1], confirmed, released)
         return list(done), warehouse.applied()
 
 

@@ -37,7 +37,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
     reached = f", complete to {document['complete_to']}" if document["complete_to"] else ""
     text = "\n".join([f"{done}{reached}{timing}", *_asked(document)])
     if document["quarantined"]:
-        text += f"\n{rows(document['quarantined'])} in quarantine; see them: starlift status"
+        text += f"\n{rows(document['quarantined'])} in quarantine; see them: starlift quarantine list"
     return text
 
 

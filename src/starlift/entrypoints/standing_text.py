@@ -54,7 +54,9 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
     pending, holder = document["pending"], document["watermark_holder"]
     lines = [_applied(document), f"pending: {_pending(pending)}"]
     if document["quarantine"] is not None:
-        lines.append(f"quarantine: {rows(len(document['quarantine']))}")
+        given_up = document["dropped"]
+        more = f", {len(given_up):,} more dropped: starlift quarantine list" if given_up else ""
+        lines.append(f"quarantine: {rows(len(document['quarantine']))}{more}")
     lines += [_gone(table, count) for table, count in (document["deleted_at_source"] or {}).items()]
     lines += [_not_taken(table, columns) for table, columns in (document["unnamed"] or {}).items()]
     if holder:

@@ -78,7 +78,10 @@ def _document(found: _Found) -> dict[str, Any]:
             "transform": _difference(found.head, found.processed),
             "load": _difference(found.processed, (applied.seq if applied else 0) if standing else None),
         },
-        "quarantine": [dict(vars(row)) for row in standing.quarantine] if standing else None,
+        "quarantine": [vars(row) for row in standing.quarantine if row.dropped is None] if standing else None,
+        "dropped": [vars(row) for row in standing.quarantine if row.dropped is not None]
+        if standing
+        else None,
         "inferred": [dict(vars(row)) for row in standing.inferred] if standing else None,
         "held": _held(found),
         "deleted_at_source": _deleted(found),

@@ -188,11 +188,22 @@ def run_cycle(run_id: str, stages: Stages) -> Cycle:
         return cycle
     cycle.extracted = _collected(cycle, "extract", stages.extract)
     if cycle.outcome != "lost":
-        cycle.transformed = _collected(cycle, "transform", stages.transform) or []
-        cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
-        _admit_loss(cycle)
+        _carry_on(cycle, stages)
     cycle.report_held()
     return cycle
+
+
+def carry_on(run_id: str, stages: Stages) -> Cycle:
+    """Run the stages after extract, as `run_cycle` does."""
+    cycle = Cycle(run_id)
+    _carry_on(cycle, stages)
+    return cycle
+
+
+def _carry_on(cycle: Cycle, stages: Stages) -> None:
+    cycle.transformed = _collected(cycle, "transform", stages.transform) or []
+    cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
+    _admit_loss(cycle)
 
 
 def _admit_loss(cycle: Cycle) -> None:

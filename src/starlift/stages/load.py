@@ -19,12 +19,13 @@ def load(
     progress: Callable[[str, str, int], None] = lambda *_: None,
     ingestion: Lake | None = None,
     confirmed: Collection[int] = (),
+    released: Collection[int] = (),
 ) -> list[Loaded]:
     """Apply every pending batch and return what each did; an empty list where nothing is pending.
 
     progress(stage, batch, rows) is told of each batch before its work begins. ingestion: the lake in which
     the next extract finds what is asked of it; a load without one asks nothing. confirmed: batches that may
-    delete however much they find deleted.
+    delete however much they find deleted. released: batches of which the star may refuse however many rows.
 
     Stops quietly where another load overtakes this one, but raises LostRace if that leaves this one
     without a batch. Raises HeldError where lake and warehouse do not belong together or a batch is
@@ -37,7 +38,7 @@ def load(
         progress("load", f"batch {seq}", sum(file.rows for file in manifest.star))
         asking = _Asking(processed, ingestion, manifest, sha256(data))
         try:
-            done = _apply(processed, warehouse, data, asking.ask, confirmed=seq in confirmed)
+            done = _apply(processed, warehouse, data, asking.ask, seq in confirmed, seq in released)
         except LostRace:
             if not loaded:
                 raise
@@ -69,11 +70,18 @@ class _Asking:
         return self.processed.get(paths.manifest(self.manifest.seq + 1)) is None
 
 
-def _apply(processed: Lake, warehouse: Warehouse, data: bytes, ask: Ask, *, confirmed: bool) -> Loaded:
+def _apply(
+    processed: Lake,
+    warehouse: Warehouse,
+    data: bytes,
+    ask: Ask,
+    confirmed: bool,
+    released: bool,
+) -> Loaded:
     # loads Arrow: half a second when nothing is pending
     from starlift.stages.processed_files import read_batch
 
-    return warehouse.apply(read_batch(processed, data), ask, confirmed=confirmed)
+    return warehouse.apply(read_batch(processed, data), ask, confirmed=confirmed, released=released)
 
 
 def _require_same_lake(processed: Lake, last: Applied) -> None:

@@ -28,7 +28,7 @@ def read_batch(lake: Lake, data: bytes) -> Batch:
         manifest_sha256=sha256(data),
         star=_tables(lake, manifest.star),
         ledger=_tables(lake, manifest.ledger),
-        quarantine=[row for file in manifest.quarantine for row in _json_lines(lake, file)],
+        quarantine=[row for file in manifest.quarantine for row in json_lines(lake, file)],
         filled=_tables(lake, manifest.filled),
         inventory=_tables(lake, [file for found in manifest.inventory.values() for file in found.files]),
     )
@@ -53,6 +53,7 @@ def _tables(lake: Lake, files: Iterable[File]) -> dict[str, Iterable[pa.Table]]:
     return {table: _Rows(lake, parts) for table, parts in by_table.items()}
 
 
-def _json_lines(lake: Lake, file: File) -> list[Any]:
+def json_lines(lake: Lake, file: File) -> list[Any]:
+    """Return the objects of a file of JSON lines. Raises HeldError where it is missing or altered."""
     reader = zstandard.ZstdDecompressor().stream_reader(log.fetch(lake, file), read_across_frames=True)
     return [json.loads(line) for line in reader.read().splitlines()]

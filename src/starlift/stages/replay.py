@@ -39,4 +39,4 @@ def replay(
                 f"drop it, or take another: starlift replay --into {schema}_2",
             )
     # what a person confirmed, or would have to, is a part of the history
-    return load(processed, replica, progress, confirmed=range(seq + 1))
+    return load(processed, replica, progress, confirmed=range(seq + 1), released=range(seq + 1))

@@ -35,7 +35,10 @@ UNKNOWN = Inventory("none")
 
 @dataclass(frozen=True)
 class Parts:
-    """What a batch became: the parts of its processed manifest that are made from its rows."""
+    """What a batch became: the parts of its processed manifest that are made from its rows.
+
+    rejected: per source table the rows put into quarantine, and those taken up, with those that were made
+    again because a joined row changed."""
 
     star: tuple[File, ...]
     ledger: tuple[File, ...]
@@ -44,6 +47,7 @@ class Parts:
     snapshots: dict[str, Snapshot]
     counts: dict[str, Counts]
     quarantined: int
+    rejected: dict[str, tuple[int, int]]
 
 
 @dataclass
@@ -129,6 +133,7 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
     quarantine: list[File] = []
     filled: list[File] = []
     counts: dict[str, Counts] = {}
+    rejected: dict[str, tuple[int, int]] = {}
     for table in sorted(changed):
         files = write_parquet(lake, paths.snapshot, table, seq, batch.current[table])
         batch.snapshots[table] = Snapshot(seq, files)
@@ -139,6 +144,7 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
         ledger += write_parquet(lake, paths.ledger, table, seq, outcome.ledger)
         quarantine += write_lines(lake, paths.quarantine, table, seq, outcome.quarantine)
         counts[table] = outcome.counts
+        rejected[table] = outcome.rejected, outcome.ledger.num_rows
     for name, rows in sorted(item for each in made.values() for item in each.before.items()):
         filled += write_parquet(lake, paths.filled, name, seq, rows)
     quarantined = sum(file.rows for file in quarantine)
@@ -150,6 +156,7 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
         snapshots=batch.snapshots,
         counts=counts,
         quarantined=quarantined,
+        rejected=rejected,
     )
 
 
@@ -161,6 +168,7 @@ class _Outcome:
     ledger: pa.Table
     quarantine: Iterator[dict[str, Any]]
     counts: Counts
+    rejected: int
 
 
 def _outcome(batch: _Batch, table: str, made: _Made | None) -> _Outcome:
@@ -185,6 +193,7 @@ def _outcome(batch: _Batch, table: str, made: _Made | None) -> _Outcome:
         ledger=_ledger(pa.concat_tables([brought, again.select([KEY, HASH])]), refused),
         quarantine=_entries(table, batch.manifest.seq, whole.sort_by(KEY), reasons),
         counts=Counts(brought.num_rows, brought.num_rows - rejected, rejected),
+        rejected=whole.num_rows,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from starlift.core import holding
+from starlift.core.holding import NEVER, Hold
 from starlift.core.manifest import Counts, Kind, Manifest, Processed, sha256
 from starlift.core.models import Model, check_unchanged
 from starlift.ports import Engine, Lake
@@ -30,21 +32,24 @@ class Transformed:
     star: dict[str, int]
 
 
-def transform(
+def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipeline
     ingestion: Lake,
     processed: Lake,
     models: Sequence[Model],
     engine: Engine,
     code_version: str,
     progress: Callable[[str, str, int], None] = lambda *_: None,
+    hold: Hold = NEVER,
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
 
-    progress(stage, batch, rows) is told of each batch before its work begins.
+    progress(stage, batch, rows) is told of each batch before its work begins. hold: how many rows of a batch
+    may go into quarantine.
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
-    committed); HeldError where the lakes do not belong together or a manifest or file is damaged; LostRace
+    committed); HeldError where the lakes do not belong together or a manifest or file is damaged, or where a
+    batch has more rows for the quarantine than it may, which is then not committed; LostRace
     where another version of the code committed a batch first.
     """
     ordered = sorted(models, key=lambda model: model.name)
@@ -59,11 +64,25 @@ def transform(
         manifest = chain.landed(ingestion, number, landed, digest)
         digest = sha256(landed)
         progress("transform", f"batch {number}", sum(file.rows for file in manifest.files))
-        made, batch = _process((ingestion, processed), landed, stored, ordered, engine, code_version)
+        made, batch, rejected = _process(
+            (ingestion, processed), landed, stored, ordered, engine, code_version
+        )
+        _check_share(processed, made, rejected, hold)
         stored = made.encode()
         log.commit(processed, number, stored)
         done.append(batch)
     return done
+
+
+def _check_share(processed: Lake, made: Processed, rejected: holding.Rejected, hold: Hold) -> None:
+    tables = holding.too_many(rejected, hold.share)
+    if tables and made.seq not in hold.released:
+        from starlift.stages.processed_files import json_lines  # loads Arrow
+
+        first = next(file for file in made.quarantine if file.table == tables[0])
+        entries = json_lines(processed, first)[: holding.EXAMPLES]
+        examples = [(entry["table"], entry["key"], entry["reason"]) for entry in entries]
+        raise holding.held(made.seq, rejected, hold.share, examples)
 
 
 def _process(
@@ -73,7 +92,7 @@ def _process(
     models: Sequence[Model],
     engine: Engine,
     code_version: str,
-) -> tuple[Processed, Transformed]:
+) -> tuple[Processed, Transformed, holding.Rejected]:
     # they load Arrow: half a second when nothing is pending
     from starlift.stages.key_lists import pass_on
     from starlift.stages.star_batch import make_batch
@@ -107,4 +126,5 @@ def _process(
     star: dict[str, int] = {}
     for file in parts.star:
         star[file.table] = star.get(file.table, 0) + file.rows
-    return made, Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
+    done = Transformed(manifest.seq, manifest.kind, parts.counts, parts.quarantined, star)
+    return made, done, parts.rejected

@@ -17,6 +17,22 @@ CREATE TEMPORARY TABLE _entry (key text COLLATE "C", source_hash bigint, state t
 """
 """Run once a batch: the ledger entries of one source table."""
 
+# What the star's DDL refused, and only the load knows of.
+_REFUSE = """
+UPDATE pg_temp._entry e SET state = 'quarantined'
+FROM pg_temp._rejected r
+WHERE r.source_table = :source_table AND r.key = e.key AND e.state = 'live'
+"""
+
+# A row that was dropped stays so when it is read again as it was.
+_KEEP_DROPPED = """
+UPDATE pg_temp._entry e SET state = 'dropped'
+FROM ledger l
+WHERE l.source_table = :source_table AND l.key = e.key AND l.state = 'dropped' AND e.state = 'quarantined'
+  AND (l.source_hash, l.columns_fingerprint)
+      IS NOT DISTINCT FROM (e.source_hash, CAST(:fingerprint AS text))
+"""
+
 _UPDATE = """
 UPDATE ledger l
 SET source_hash = e.source_hash, columns_fingerprint = :fingerprint, state = e.state, seq = :seq
@@ -35,7 +51,7 @@ WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = :source_table AND 
 
 _CLEAR = """
 DELETE FROM quarantine q USING pg_temp._entry e
-WHERE q.source_table = :source_table AND q.key = e.key AND e.state <> 'quarantined'
+WHERE q.source_table = :source_table AND q.key = e.key AND e.state NOT IN ('quarantined', 'dropped')
 """
 
 
@@ -74,17 +90,14 @@ def write_entries(
 ) -> None:
     """Bring the ledger of a source table up to `pg_temp._entry`; clear what is good again."""
     names = {"source_table": source_table, "fingerprint": fingerprint, "seq": seq}
+    connection.run(_REFUSE, source_table=source_table)
+    connection.run(_KEEP_DROPPED, source_table=source_table, fingerprint=fingerprint)
     connection.run(_UPDATE, **names)
     entries = int(connection.run("SELECT count(*) FROM pg_temp._entry")[0][0])
     with without_constraints(connection, pipeline, "ledger", entries):
         connection.run(_INSERT, **names)
     connection.run(_CLEAR, source_table=source_table)
 
-
-_MARK_REJECTED = """
-UPDATE ledger l SET state = 'quarantined', seq = :seq FROM pg_temp._rejected r
-WHERE l.source_table = r.source_table AND l.key = r.key
-"""
 
 _STORE_REJECTED = """
 INSERT INTO quarantine (source_table, key, seq, stage, reason, "row")
@@ -110,8 +123,7 @@ SET seq = excluded.seq, stage = excluded.stage, reason = excluded.reason, "row" 
 
 
 def quarantine_rejected(connection: pg8000.native.Connection, seq: int) -> None:
-    """Keep the rows of `pg_temp._rejected`, whole and with the reasons, and say so in the ledger."""
-    connection.run(_MARK_REJECTED, seq=seq)
+    """Keep the rows of `pg_temp._rejected`, whole and with the reasons; the ledger says so already."""
     connection.run(_STORE_REJECTED, seq=seq)
 
 
@@ -132,3 +144,45 @@ def quarantine_reported(
     rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     copy(connection, "pg_temp._reported", rows)
     connection.run(_STORE_REPORTED, seq=seq)
+
+
+# One that came in another version with this batch is not the one that the person saw.
+_DROP = """
+UPDATE quarantine q SET dropped = d.reason
+FROM pg_temp._given_up d JOIN ledger l ON l.source_table = d.source_table AND l.key = d.key
+WHERE q.source_table = d.source_table AND q.key = d.key
+  AND l.state IN ('quarantined', 'dropped') AND l.seq < :seq
+"""
+
+_MARK_DROPPED = """
+UPDATE ledger l SET state = 'dropped', seq = :seq
+FROM quarantine q
+WHERE l.source_table = q.source_table AND l.key = q.key AND q.dropped IS NOT NULL AND l.state = 'quarantined'
+  AND l.seq < :seq
+"""
+
+_REOPEN = """
+UPDATE quarantine q SET dropped = NULL
+FROM ledger l
+WHERE l.source_table = q.source_table AND l.key = q.key AND q.dropped IS NOT NULL AND l.state = 'quarantined'
+"""
+
+
+def drop_given_up(
+    connection: pg8000.native.Connection, dropped: Mapping[str, Mapping[str, str]], seq: int
+) -> None:
+    """Mark the quarantined rows that a person gave up: per source table, the reason by key.
+
+    First, those that were given up before and have come in another version are open again."""
+    connection.run(_REOPEN)
+    if not dropped:
+        return
+    connection.run(
+        "CREATE TEMPORARY TABLE _given_up (source_table text, key text, reason text) ON COMMIT DROP"
+    )
+    given = [(table, key, reason) for table, keys in dropped.items() for key, reason in keys.items()]
+    columns = zip(("source_table", "key", "reason"), zip(*given, strict=True), strict=True)
+    rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns})
+    copy(connection, "pg_temp._given_up", rows)
+    connection.run(_DROP, seq=seq)
+    connection.run(_MARK_DROPPED, seq=seq)

@@ -14,12 +14,13 @@ from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
 from starlift.adapters.postgres.filling import stage_before
 from starlift.adapters.postgres.refusals import is_of_rows
-from starlift.adapters.postgres.rejection import REJECTED, find_rejected, remove_rejected
+from starlift.adapters.postgres.rejection import REJECTED, find_rejected, first_rejected, remove_rejected
 from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.staging import Put, Staged, bind, put_all, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
 from starlift.adapters.postgres.sweeping import Findings
 from starlift.adapters.postgres.trial import put_readable, try_rows
+from starlift.core import holding
 from starlift.core.manifest import Inventory, ModelRef
 from starlift.errors import HeldError
 from starlift.ports import Batch, Loaded, StarCounts
@@ -33,7 +34,7 @@ class Loading:
     """One batch on its way into the star; the caller begins and ends the transaction.
 
     calendar: first and last year a date may have. sweep_hold: share of a table's rows that the batch may
-    find deleted.
+    find deleted. quarantine_hold: share of its own rows of a table that the star may refuse.
     """
 
     connection: pg8000.native.Connection
@@ -41,6 +42,7 @@ class Loading:
     calendar: tuple[int, int]
     batch: Batch
     sweep_hold: float
+    quarantine_hold: float
     counts: dict[str, StarCounts] = field(default_factory=dict)
     inferred: int = 0
 
@@ -77,6 +79,7 @@ class Loading:
             for rows in staged:
                 try_rows(connection, rows, parents)
             rejected = remove_rejected(connection, staged)
+        self._check_share(rejected)
         for rows in staged:
             bind(connection, rows)
         self._extend_calendar(staged)
@@ -89,6 +92,7 @@ class Loading:
             ledger.quarantine_rejected(connection, manifest.seq)
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
         found = self._sweep()
+        ledger.drop_given_up(connection, manifest.dropped, manifest.seq)
         return Loaded(
             manifest.seq,
             self.counts,
@@ -98,6 +102,17 @@ class Loading:
             found.differing,
             tuple(found.requests),
         )
+
+    def _check_share(self, rejected: Mapping[str, int]) -> None:
+        """Raise HeldError where the star refuses more of the batch's rows of a table than it may."""
+        of_batch = {
+            table: (count, sum(rows.num_rows for rows in self.batch.ledger.get(table, ())))
+            for table, count in rejected.items()
+            if count >= holding.LEAST_HELD
+        }
+        if tables := holding.too_many(of_batch, self.quarantine_hold):
+            examples = first_rejected(self.connection, tables, holding.EXAMPLES)
+            raise holding.held(self.batch.manifest.seq, of_batch, self.quarantine_hold, examples)
 
     def _stage(
         self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], put: Put

@@ -53,6 +53,19 @@ def remove_rejected(connection: pg8000.native.Connection, staged: Sequence[Stage
     return rejected
 
 
+def first_rejected(
+    connection: pg8000.native.Connection, tables: Sequence[str], count: int
+) -> list[tuple[str, str, str]]:
+    """Return table, key and reason of the first rows of some source tables in `pg_temp._rejected`."""
+    found = connection.run(
+        "SELECT source_table, key, reason FROM pg_temp._rejected "
+        "WHERE source_table = ANY (CAST(:tables AS text[])) ORDER BY source_table, key, reason LIMIT :count",
+        tables=list(tables),
+        count=count,
+    )
+    return [(table, key, reason) for table, key, reason in found]
+
+
 def _find(
     connection: pg8000.native.Connection, rows: Staged, calendar: tuple[int, int], models: Collection[str]
 ) -> None:

@@ -13,13 +13,11 @@ import pg8000.native
 import pyarrow as pa
 
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
+from starlift.core.holding import LEAST_HELD
 from starlift.core.inventory import MOST_KEYS, differing
 from starlift.core.manifest import Inventory, Processed
 from starlift.core.requests import Request
 from starlift.errors import HeldError
-
-LEAST_HELD = 100
-"""A sweep of fewer rows of a table is not held, however small the table."""
 
 ASKED = """
 CREATE TEMPORARY TABLE _asked (source_table text COLLATE "C", key text COLLATE "C") ON COMMIT DROP

@@ -20,7 +20,14 @@ from starlift.adapters.postgres.laws import check_laws, read_laws
 from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
 from starlift.adapters.postgres.schemas import Schemas, replay_schemas, require_free
-from starlift.adapters.postgres.standing import Standing, read_standing
+from starlift.adapters.postgres.standing import (
+    Quarantined,
+    Rejected,
+    Standing,
+    read_quarantine,
+    read_rejected,
+    read_standing,
+)
 from starlift.core.config import PipelineConfig
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
@@ -94,7 +101,14 @@ class PostgresWarehouse:
         with self._transaction("starlift") as connection:
             return turn.last_applied(connection)
 
-    def apply(self, batch: Batch, ask: Ask = lambda _: None, *, confirmed: bool = False) -> Loaded:
+    def apply(
+        self,
+        batch: Batch,
+        ask: Ask = lambda _: None,
+        *,
+        confirmed: bool = False,
+        released: bool = False,
+    ) -> Loaded:
         """Apply batch `applied + 1` in one transaction, as `ports.Warehouse.apply` says."""
         from starlift.adapters.postgres.loading import Loading  # loads Arrow, which other calls do not need
 
@@ -103,8 +117,9 @@ class PostgresWarehouse:
         with self._transaction(f"batch {manifest.seq}") as connection:
             turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
             turn.require_turn(connection, manifest, batch.manifest_sha256)
-            share = 1.0 if confirmed else self._config.limits.sweep_hold
-            loaded = Loading(connection, self._schemas, self._config.calendar, batch, share).run()
+            limits = self._config.limits
+            shares = 1.0 if confirmed else limits.sweep_hold, 1.0 if released else limits.quarantine_hold
+            loaded = Loading(connection, self._schemas, self._config.calendar, batch, *shares).run()
             check_laws(connection, laws, manifest.seq)
             ask(loaded.requests)
             counts = asdict(replace(loaded, requests=()))
@@ -125,6 +140,17 @@ class PostgresWarehouse:
         """Return what is in the warehouse, as of one moment. ConfigurationError if not migrated."""
         with self._transaction("starlift status", "ISOLATION LEVEL REPEATABLE READ") as connection:
             return read_standing(connection)
+
+    def quarantine(self) -> list[Quarantined]:
+        """Return the quarantined rows, dropped ones too. ConfigurationError if not migrated."""
+        with self._transaction("starlift quarantine") as connection:
+            return read_quarantine(connection)
+
+    def rejected(self, models: Sequence[Model], table: str, key: str) -> Rejected | None:
+        """Return all about a quarantined row of a source table, None where there is none of that key."""
+        with self._transaction("starlift quarantine") as connection:
+            refs = [model.ref for model in models]
+            return read_rejected(connection, self._schemas.star, refs, table, key)
 
     def migrate(self, models: Sequence[Model]) -> tuple[str, ...]:
         """Create or upgrade star, ledger and views, wholly or not at all. Return the names of what was

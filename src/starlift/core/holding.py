@@ -1,0 +1,48 @@
+"""When a batch waits for a person: too large a share of a table's rows is not as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlift.core.models import REBUILD
+from starlift.errors import HeldError
+
+LEAST_HELD = 100
+"""Fewer rows of a table hold no batch, however small the table: one bad row of one says little."""
+
+Rejected = Mapping[str, tuple[int, int]]
+"""Per source table the rows that go into quarantine, and those that they are of."""
+
+EXAMPLES = 3
+"""Refused rows that an error shows."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What a person lets pass unasked. share: of a table's rows of a batch that may go into quarantine.
+    released: batches of which however many may."""
+
+    share: float = 1.0
+    released: Collection[int] = ()
+
+
+NEVER = Hold()
+"""Every batch passes."""
+
+
+def too_many(rejected: Rejected, share: float) -> list[str]:
+    """Return the tables of which more than a share, and at least LEAST_HELD rows, go into quarantine."""
+    return [table for table, (bad, of) in sorted(rejected.items()) if bad >= LEAST_HELD and bad > share * of]
+
+
+def held(seq: int, rejected: Rejected, share: float, examples: Sequence[tuple[str, str, str]]) -> HeldError:
+    """Return the error of a batch that is held. examples: table, key and reason of some refused rows."""
+    found = [(*rejected[table], table) for table in too_many(rejected, share)]
+    tables = ", ".join(f"{bad:,} of {of:,} rows of {table}" for bad, of, table in found)
+    shown = "; ".join(f"{table} {key}: {reason}" for table, key, reason in examples)
+    return HeldError(
+        f"batch {seq} is held, and with it what comes after: {tables} would go into quarantine, more than "
+        f"quarantine_hold ({share:.0%}) allows unasked; the first are {shown}",
+        f"correct the model, then: {REBUILD}; or let the batch through: starlift quarantine release {seq}",
+    )

@@ -1,0 +1,34 @@
+"""When a batch is held: a share of a table's rows, and not too few of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from starlift.core.holding import LEAST_HELD, NEVER, held, too_many
+from starlift.core.models import REBUILD
+
+
+@pytest.mark.parametrize(
+    ("bad", "of", "is_held"),
+    [(1, 1, False), (LEAST_HELD - 1, LEAST_HELD - 1, False), (LEAST_HELD, LEAST_HELD, True),
+     (500, 1000, False), (501, 1000, True), (0, 0, False)],
+)  # fmt: skip
+def test_a_table_is_too_bad_above_the_share_and_from_the_least_number_on(
+    bad: int, of: int, is_held: bool
+) -> None:
+    assert too_many({"staff": (bad, of)}, 0.5) == (["staff"] if is_held else [])
+
+
+def test_where_nothing_is_declared_nothing_is_held() -> None:
+    assert too_many({"staff": (1000, 1000)}, NEVER.share) == []
+
+
+def test_the_error_names_batch_tables_reasons_and_both_ways_out() -> None:
+    rejected = {"staff": (1500, 2000), "sale": (1, 9), "a": (100, 100)}
+    error = held(7, rejected, 0.5, [("a", "(1)", "no date"), ("a", "(2)", "no date")])
+    assert "batch 7 is held" in error.message
+    assert "100 of 100 rows of a, 1,500 of 2,000 rows of staff would go" in error.message
+    assert "sale" not in error.message
+    assert error.message.endswith("a (1): no date; a (2): no date")
+    assert REBUILD in error.hint
+    assert error.hint.endswith(": starlift quarantine release 7")

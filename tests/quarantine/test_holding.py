@@ -1,0 +1,76 @@
+"""A batch with too many rows for the quarantine waits for a person, and later ones behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from starlift.core.holding import LEAST_HELD
+from tests.cli.hints import ends_in_a_command
+from tests.drift.project import Project
+
+MANY = "INSERT INTO {} SELECT n, {} FROM generate_series(10, 10 + {}) AS n"
+SPOIL = {
+    "transform": MANY.format("visit", "1, CASE WHEN n % 3 = 0 THEN '2024-06-06' ELSE 'soon' END", 149),
+    "load": MANY.format("client", "CASE WHEN n % 3 = 0 THEN 'Cleo' ELSE 'bad' END", 149),
+}
+TABLE = {"transform": "visit", "load": "client"}
+WAITING = "SELECT count(*) FROM starlift.quarantine"
+APPLIED = "SELECT max(seq) FROM starlift.applied"
+
+
+def manifests(project: Project, lake: str) -> int:
+    return len(list((project.folder / lake / "manifests").glob("*.json")))
+
+
+@pytest.mark.parametrize("stage", ["transform", "load"])
+def test_a_batch_is_held_at_either_stage_and_released_by_its_number(project: Project, stage: str) -> None:
+    project.change(SPOIL[stage])
+    said = project.starlift("run")
+    assert (said.code, said.json["outcome"]) == (4, "held")
+    message, hint = said.json["error"]["message"], said.json["error"]["hint"]
+    assert f"batch 2 is held, and with it what comes after: 100 of 150 rows of {TABLE[stage]}" in message
+    assert "quarantine_hold (50%)" in message
+    assert f"{TABLE[stage]} (10): " in message
+    assert hint.endswith(": starlift quarantine release 2")
+    assert ends_in_a_command(hint)
+    assert project.query(APPLIED) == [[1]]
+    assert project.query(WAITING) == [[0]]
+    assert manifests(project, "processed") == (1 if stage == "transform" else 2)
+
+    project.change("UPDATE client SET name = 'Anna' WHERE id = 1")
+    assert project.starlift("run").code == 4
+    assert (project.query(APPLIED), manifests(project, "ingestion")) == ([[1]], 3)
+
+    said = project.starlift("quarantine", "release", "3")
+    assert (said.code, project.query(APPLIED)) == (4, [[1]])
+    said = project.starlift("quarantine", "release", "2")
+    assert (said.code, said.json["seq"]) == (0, 3)
+    assert (project.query(APPLIED), project.query(WAITING)) == ([[3]], [[100]])
+    assert project.query("SELECT name FROM dim_client WHERE id = 1") == [["Anna"]]
+    assert project.starlift("replay", "--into", "again").code == 0
+    assert project.query("SELECT count(*) FROM again_starlift.quarantine") == [[100]]
+
+
+def test_a_release_lets_exactly_one_batch_through(project: Project) -> None:
+    project.change(SPOIL["transform"])
+    assert project.starlift("run").code == 4
+    project.change("UPDATE visit SET day = 'late' WHERE id >= 10")
+    assert project.starlift("run").code == 4
+    said = project.starlift("quarantine", "release", "2")
+    assert (said.code, project.query(APPLIED)) == (4, [[2]])
+    assert "batch 3 is held" in said.json["error"]["message"]
+    assert project.starlift("quarantine", "release", "3").code == 0
+    assert project.query(WAITING) == [[150]]
+
+
+def test_fewer_rows_than_the_stated_number_hold_nothing(project: Project) -> None:
+    project.change(MANY.format("visit", "1, 'soon'", LEAST_HELD - 2))
+    assert project.starlift("run").code == 0
+    assert project.query(WAITING) == [[LEAST_HELD - 1]]
+
+
+def test_the_share_is_that_of_the_configuration(project: Project) -> None:
+    project.declare({'margin = "0s"': 'margin = "0s"\nquarantine_hold = 0.7'})
+    project.change(SPOIL["transform"])
+    assert project.starlift("run").code == 0
+    assert project.query(WAITING) == [[100]]
