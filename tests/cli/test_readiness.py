@@ -39,6 +39,7 @@ class Place:
         ask: Ask = lambda _: None,  # noqa: ARG002
         *,
         confirmed: bool = False,  # noqa: ARG002
+        released: bool = False,  # noqa: ARG002
     ) -> Loaded:
         raise AssertionError("a check applies nothing")
 

@@ -168,6 +168,7 @@ class OvertakenWarehouse:
         ask: Ask = lambda _: None,  # noqa: ARG002 - as the port has it
         *,
         confirmed: bool = False,  # noqa: ARG002
+        released: bool = False,  # noqa: ARG002
     ) -> Loaded:
         if batch.manifest.seq >= self.ahead_from:
             raise LostRace("another load was quicker")
