@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from starlift.core.requests import Request
 from starlift.core.units import instant
 from starlift.entrypoints import local
 from starlift.entrypoints.standing_text import standing_text
+from starlift.stages import requests
 from starlift.stages.extract import Run
 from tests.cli.conftest import Here
 from tests.cli.project import Project, with_login
@@ -27,6 +29,8 @@ CONTRACT = {
     "deleted_at_source",
     "unnamed",
     "watermark_holder",
+    "chunks",
+    "requests",
 }
 
 
@@ -169,6 +173,8 @@ def document(**parts: Any) -> dict[str, Any]:
         "deleted_at_source": {},
         "unnamed": {},
         "watermark_holder": None,
+        "chunks": {},
+        "requests": [],
     }
     return {**well, **parts}
 
@@ -218,3 +224,21 @@ def test_a_table_whose_rows_have_no_transaction_id_is_best_effort() -> None:
 def test_a_batch_without_a_watermark_has_no_age() -> None:
     text = standing_text(document(freshness_s=None))
     assert "batch 7 is in the warehouse\n" in text
+
+
+def test_a_read_in_chunks_and_what_is_asked_are_told() -> None:
+    asked = {"kind": "repair", "table": "staff", "keys": 2, "reason": "a person asked"}
+    text = standing_text(document(chunks={"payment": {"rows": 1200}}, requests=[asked, {**asked, "keys": 0}]))
+    assert "payment: read in chunks, 1,200 rows so far; go on: starlift run" in text
+    assert "asked of the next extract: repair of staff of 2 keys: a person asked" in text
+    assert "asked of the next extract: repair of staff: a person asked" in text
+
+
+def test_a_request_is_pending_until_a_batch_answers_it(project: Project, here: Here) -> None:
+    project.cycle()
+    wish = Request("repair", "staff", "to see", ("(1)", "(2)"))
+    requests.ask(project.pipeline().ingestion, wish, "2024-11-22 10:00:00+00:00", "a test")
+    (asked,) = here(project.folder, "status", "--json").json["requests"]
+    assert asked == {"kind": "repair", "table": "staff", "keys": 2, "reason": "to see"}
+    project.cycle()
+    assert here(project.folder, "status", "--json").json["requests"] == []

@@ -147,7 +147,7 @@ class Manifest:
     their state. partial: a chunk; the star is whole again with the next batch that is not. unnamed: per
     table, columns of the source that no list of the configuration has, so that they are not taken. added:
     per table, columns that it was not taken with before. rekeyed: tables whose rows may have other key texts
-    than in the batches before.
+    than in the batches before. seconds: from the begin of the extract to its commit.
     """
 
     source: str
@@ -176,6 +176,7 @@ class Manifest:
     unnamed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rekeyed: tuple[str, ...] = ()
+    seconds: float | None = None
     format: int = FORMAT
 
     @property

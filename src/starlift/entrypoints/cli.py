@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     "transform": (commands.transform, "model what was landed into star rows"),
     "load": (commands.load, "apply star rows to the warehouse"),
     "status": (commands.status, "freshness, last batch, pending, quarantine, what holds a watermark"),
+    "runs": (commands.runs, "the newest batches: rows, seconds and lag of each"),
     "quarantine": (
         commands.quarantine,
         "rows that wait: list, show, retry or drop them, or release a batch that is held for them",
@@ -99,6 +100,10 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         _add_reconcile_options(command)
     if name in ("run", "transform", "load"):
         command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
+    if name == "runs":
+        command.add_argument(
+            "--last", type=_count, default=20, metavar="N", help="so many batches (20 if nothing is said)"
+        )
     if name == "quarantine":
         _add_quarantine_words(command)
     if name == "replay":
@@ -170,6 +175,12 @@ def _add_reconcile_options(command: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="take this table in the shape it now has, and read it whole",
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of batches; write 1 or more")
+    return int(text)
 
 
 def _interval(text: str) -> float:

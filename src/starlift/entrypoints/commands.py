@@ -188,6 +188,13 @@ def status(call: Call) -> Answer:
     return report(call.pipeline)
 
 
+def runs(call: Call) -> Answer:
+    """Say what the newest batches moved and how long it took."""
+    from starlift.entrypoints import runs as newest
+
+    return newest.report(call.pipeline, call.arguments.last)
+
+
 def quarantine(call: Call) -> Answer:
     """List quarantined rows, or do with them what a person decides."""
     from starlift.entrypoints import quarantine as waiting

@@ -57,6 +57,8 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
         given_up = document["dropped"]
         more = f", {len(given_up):,} more dropped: starlift quarantine list" if given_up else ""
         lines.append(f"quarantine: {rows(len(document['quarantine']))}{more}")
+    lines += [_under_way(table, chunk) for table, chunk in document["chunks"].items()]
+    lines += [_asked(request) for request in document["requests"] or ()]
     lines += [_gone(table, count) for table, count in (document["deleted_at_source"] or {}).items()]
     lines += [_not_taken(table, columns) for table, columns in (document["unnamed"] or {}).items()]
     if holder:
@@ -65,6 +67,17 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
             f"transaction that began {_age(holder['age_s'])} ago"
         )
     return lines
+
+
+def _under_way(table: str, chunk: Mapping[str, Any]) -> str:
+    return f"{table}: read in chunks, {rows(chunk['rows'])} so far; go on: starlift run"
+
+
+def _asked(request: Mapping[str, Any]) -> str:
+    keys = f" of {request['keys']:,} keys" if request["keys"] else ""
+    return printable(
+        f"asked of the next extract: {request['kind']} of {request['table']}{keys}: {request['reason']}"
+    )
 
 
 def _gone(table: str, count: int) -> str:

@@ -14,7 +14,7 @@ from starlift.core.units import instant
 from starlift.entrypoints.answers import Answer, age
 from starlift.entrypoints.standing_text import standing_text
 from starlift.errors import HeldError, StarliftError
-from starlift.stages import chain, log
+from starlift.stages import chain, log, requests
 
 if TYPE_CHECKING:
     from starlift.adapters.postgres.standing import Standing
@@ -33,6 +33,7 @@ class _Found:
     manifest: Manifest | None = None
     processed: int | None = None
     standing: Standing | None = None
+    requests: list[dict[str, Any]] | None = None
 
     def ask(self, question: Callable[[], T]) -> T | None:
         try:
@@ -54,6 +55,7 @@ def report(pipeline: Pipeline) -> Answer:
         found.head, stored = newest
         if stored is not None:
             found.manifest = found.ask(partial(chain.landed, lakes[0], found.head, stored))
+        found.requests = found.ask(lambda: _requests(lakes[0], found.manifest))
     if (made := found.ask(lambda: log.head(lakes[1]))) is not None:
         found.processed = made[0]
     with warehouse:
@@ -87,6 +89,8 @@ def _document(found: _Found) -> dict[str, Any]:
         "deleted_at_source": _deleted(found),
         "unnamed": _unnamed(found),
         "watermark_holder": _holder(found),
+        "chunks": _chunks(found),
+        "requests": found.requests,
     }
 
 
@@ -140,6 +144,24 @@ def _holder(found: _Found) -> dict[str, Any] | None:
     """The oldest open transaction, as the newest batch saw it. age_s: of the transaction by now."""
     holder = found.manifest.watermark_holder if found.manifest else None
     return {**holder, "age_s": found.age(holder["since"])} if holder else None
+
+
+def _chunks(found: _Found) -> dict[str, dict[str, Any]]:
+    """How far the reads in key-range chunks have come that are under way, by table."""
+    tables = found.manifest.tables if found.manifest else {}
+    return {
+        name: {"rows": state.chunk.rows, "after": state.chunk.after, "whole": state.chunk.whole}
+        for name, state in tables.items()
+        if state.chunk
+    }
+
+
+def _requests(ingestion: Lake, manifest: Manifest | None) -> list[dict[str, Any]]:
+    """What the next extract is asked, oldest first. keys: how many are named, all where it is 0."""
+    return [
+        {"kind": asked.kind, "table": asked.table, "keys": len(asked.keys), "reason": asked.reason}
+        for asked in requests.read(ingestion, manifest).pending.values()
+    ]
 
 
 def _stale(found: _Found, pipeline: Pipeline) -> HeldError | None:

@@ -6,6 +6,7 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -80,6 +81,7 @@ def extract(
     server answers, HeldError where the last batch's manifest or a request is damaged, DriftError where a
     table changes while it is read, ConfigurationError, UnavailableError.
     """
+    began = time.monotonic()
     head, stored = log.head(lake)
     previous = chain.landed(lake, head, stored) if stored else None
     preflight = source.preflight(list(config.tables.values()))
@@ -107,6 +109,7 @@ def extract(
         kind=kind or "bootstrap",
         snapshot=text,
         inventory=inventories,
+        seconds=round(time.monotonic() - began, 3),
     )
     log.commit(lake, manifest.seq, manifest.encode())
     requests.clear(lake, manifest.served)

@@ -78,6 +78,31 @@ SELECT source_table, state, count(*) FROM ledger GROUP BY source_table, state OR
 """
 
 
+@dataclass(frozen=True)
+class Load:
+    """How one batch came into the star. applied_at: ISO 8601 in UTC. counts: as the load recorded them."""
+
+    seq: int
+    kind: str
+    clock: str
+    applied_at: str
+    seconds: float
+    counts: Mapping[str, Any]
+
+
+_LOADS = """
+SELECT seq, kind, clock, applied_at, seconds, counts FROM applied WHERE seq > :seq ORDER BY seq
+"""
+
+
+def read_loads(connection: pg8000.native.Connection, seq: int) -> list[Load]:
+    """Return the loads of the batches after `seq`, in order."""
+    return [
+        Load(number, kind, instant_text(clock), instant_text(applied_at), seconds, counts)
+        for number, kind, clock, applied_at, seconds, counts in connection.run(_LOADS, seq=seq)
+    ]
+
+
 def read_quarantine(connection: pg8000.native.Connection) -> list[Quarantined]:
     """Return every quarantined row, by source table and key, dropped ones too."""
     return [Quarantined(*row) for row in connection.run(_QUARANTINE)]

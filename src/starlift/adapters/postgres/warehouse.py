@@ -21,9 +21,11 @@ from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
 from starlift.adapters.postgres.schemas import Schemas, replay_schemas, require_free
 from starlift.adapters.postgres.standing import (
+    Load,
     Quarantined,
     Rejected,
     Standing,
+    read_loads,
     read_quarantine,
     read_rejected,
     read_standing,
@@ -140,6 +142,11 @@ class PostgresWarehouse:
         """Return what is in the warehouse, as of one moment. ConfigurationError if not migrated."""
         with self._transaction("starlift status", "ISOLATION LEVEL REPEATABLE READ") as connection:
             return read_standing(connection)
+
+    def loads(self, seq: int) -> list[Load]:
+        """Return how the batches after `seq` were loaded, in order. ConfigurationError if not migrated."""
+        with self._transaction("starlift runs") as connection:
+            return read_loads(connection, seq)
 
     def quarantine(self) -> list[Quarantined]:
         """Return the quarantined rows, dropped ones too. ConfigurationError if not migrated."""
