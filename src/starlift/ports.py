@@ -122,8 +122,8 @@ class SourceSnapshot(Protocol):
         ...
 
     def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
-        """Stream key text and source hash of every row of the table that `read` is of, or of those in
-        some buckets, to `sink` as JSON lines, as `copy` does. Return the number of rows."""
+        """Stream key text, not shortened, and source hash of every row of the table that `read` is of, or of
+        those in some buckets, to `sink` as JSON lines, as `copy` does. Return the number of rows."""
         ...
 
 

@@ -79,3 +79,24 @@ UPDATE "Sales".receipt SET "when" = '[7,8)' WHERE number = 11;
 UPDATE "Sales".{LONGEST} SET {LONGEST} = NULL WHERE id = 1;
 UPDATE crm.big_event SET what = 'over' WHERE id = 2;
 """
+
+CLEARING_OUT = f"""
+ALTER TABLE "Sales"."Order Line" DROP CONSTRAINT "Order Line_order_no_ordered_on_fkey";
+DELETE FROM "Sales"."Order Line" WHERE "Line" = 2;
+ALTER TABLE "Sales"."Order" DETACH PARTITION "Sales"."Order 2025";
+UPDATE crm.client SET country = 'DE' WHERE client_no = 4;
+DELETE FROM crm."Address Book" WHERE client_no = 2;
+TRUNCATE crm.note;
+INSERT INTO crm.note VALUES ('{UUID}9', 'the only one');
+CREATE TABLE "Sales".fresh (LIKE "Sales".note INCLUDING ALL);
+INSERT INTO "Sales".fresh VALUES (1, 'swapped in'), (77, 'new');
+ALTER TABLE "Sales".note RENAME TO stale;
+ALTER TABLE "Sales".fresh RENAME TO note;
+GRANT SELECT ON "Sales".note TO starlift_source;
+ALTER TABLE "Sales".receipt DROP CONSTRAINT receipt_client_no_fkey;
+DELETE FROM "Sales".receipt WHERE number = 11;
+UPDATE "Sales".receipt SET number = 13 WHERE number = 12;
+DELETE FROM "Sales".{LONGEST} WHERE id = 3;
+DROP TABLE crm.big_event;
+DELETE FROM "Sales"."Product" WHERE "SKU" = 'A-2';
+"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,29 @@ class Pipeline:
         rows: Mapping[str, Sequence[Row]] | None = None,
         kind: Kind = "incremental",
         whole: Sequence[str] = (),
-        added: Mapping[str, tuple[str, ...]] | None = None,
+        **parts: Any,
     ) -> int:
-        """Commit an ingestion batch with these rows and return its number."""
+        """Commit an ingestion batch with these rows and return its number. parts: others of its manifest."""
         head, stored = log.head(self.ingestion)
         files = tuple(self._file(name, head + 1, lines(given)) for name, given in (rows or {}).items())
-        return self.commit(files, kind=kind, whole=whole, stored=stored, added=added)
+        return self.commit(files, kind=kind, whole=whole, stored=stored, **parts)
+
+    def listed(self, table: str, keys: Mapping[str, int], scope: Any = "all", **parts: Any) -> Inventory:
+        """Return an inventory that lists keys, with their hashes, in two files."""
+        seq = log.head(self.ingestion)[0] + 1
+        texts = [json.dumps({"_key": key, "_hash": str(number)}) + "\n" for key, number in keys.items()]
+        files = [
+            log.store(
+                self.ingestion,
+                table,
+                paths.inventory(table, seq, "run", number),
+                zstandard.compress("".join(part).encode()),
+                len(part),
+            )
+            for number, part in enumerate((texts[:1], texts[1:]))
+            if part
+        ]
+        return Inventory(scope, files=tuple(files), **parts)
 
     def _file(self, name: str, seq: int, data: bytes) -> File:
         key = paths.data(name, seq, "run", 0)
@@ -125,7 +143,7 @@ class Pipeline:
         kind: Kind,
         whole: Sequence[str],
         stored: bytes | None,
-        added: Mapping[str, tuple[str, ...]] | None = None,
+        **parts: Any,
     ) -> int:
         """Commit an ingestion manifest that names these files."""
         seq = Manifest.decode(stored).seq + 1 if stored else 1
@@ -147,17 +165,22 @@ class Pipeline:
             files=files,
             passes={name: "whole" if name in whole else "xid" for name in self.tables},
             inventory={name: Inventory("whole") for name in whole},
-            added=dict(added or {}),
         )
+        manifest = replace(manifest, **parts)
         log.commit(self.ingestion, seq, manifest.encode())
         return seq
 
     def transform(self) -> list[Transformed]:
         return transform(self.ingestion, self.processed, self.models, self.engine, "1")
 
-    def run(self, rows: Mapping[str, Sequence[Row]] | None = None, whole: Sequence[str] = ()) -> Transformed:
+    def run(
+        self,
+        rows: Mapping[str, Sequence[Row]] | None = None,
+        whole: Sequence[str] = (),
+        **parts: Any,
+    ) -> Transformed:
         """Land a batch, transform it and return what became of it."""
-        self.land(rows, whole=whole)
+        self.land(rows, whole=whole, **parts)
         (done,) = self.transform()
         return done
 

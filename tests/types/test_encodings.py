@@ -12,10 +12,15 @@ from starlift.adapters.memory import MemoryLake
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import PipelineConfig, TableSpec
+from starlift.core.identity import bucket, key_text
 from starlift.core.manifest import Manifest
+from starlift.core.polling import Read
+from starlift.core.requests import Request
 from starlift.errors import HeldError
-from starlift.stages import log
+from starlift.stages import log, requests
 from starlift.stages.extract import Run, extract
+from starlift.stages.key_lists import pass_on
+from starlift.stages.parquet_files import read_parquet
 from starlift.stages.source_rows import read_rows
 from tests.postgres import PostgresForTests, connected
 
@@ -52,6 +57,32 @@ def test_text_of_a_latin_1_database_arrives_as_the_same_characters(postgres: Pos
         with connected(url) as owner:
             owner.run('INSERT INTO "öl" VALUES (1, :text)', text=every)
         assert landed(url) == [{"id": 1, "größe": every}]
+
+
+def test_keys_are_told_as_in_utf_8_also_one_that_is_shortened(postgres: PostgresForTests) -> None:
+    """LATIN1 has not the character that marks a shortened key."""
+    texts = ["é", "a b", "ÿ" * 1500]
+    keys = tuple(key_text([text]) for text in texts)
+    with database(postgres, "LATIN1") as url:
+        with connected(url) as owner:
+            owner.run('ALTER TABLE "öl" ALTER id TYPE text')
+            for text in texts:
+                owner.run('INSERT INTO "öl" VALUES (:text, NULL)', text=text)
+        lake = MemoryLake()
+        with PostgresSource(Dsn.parse(url)) as source:
+            extract(source, lake, CONFIG, Run("first", "test"))
+            for asked in (Request("repair", "öl", "", keys), Request("inventory", "öl", "")):
+                requests.ask(lake, asked, "2024-01-01 00:00:00+00:00", "test")
+            extract(source, lake, CONFIG, Run("second", "test"))
+            with source.snapshot() as snapshot:
+                sums = snapshot.sums(Read("öl", ("id", "größe"), frozenset({"whole"}), key=("id",)))
+    manifest = Manifest.decode(log.read(lake, 2))
+    assert sorted(read_rows(lake, manifest, "öl").typed["_key"].to_pylist()) == sorted(keys)
+    lists = pass_on((lake, processed := MemoryLake()), manifest)["öl"].files
+    assert sorted(
+        key for file in lists for key in read_parquet(processed, file)["key"].to_pylist()
+    ) == sorted(keys)
+    assert [number for number, _, _ in sums] == sorted(map(bucket, keys))
 
 
 def test_bytes_that_are_no_text_are_refused_and_never_guessed(postgres: PostgresForTests) -> None:

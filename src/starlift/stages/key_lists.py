@@ -13,7 +13,7 @@ from starlift.core.identity import bucket
 from starlift.core.manifest import Column, Inventory, Manifest
 from starlift.ports import Lake
 from starlift.stages.parquet_files import write_parquet
-from starlift.stages.source_rows import HASH, KEY, read_lines
+from starlift.stages.source_rows import HASH, KEY, read_lines, shortened_keys
 
 _COLUMNS = (Column(KEY, "text"),)
 
@@ -62,7 +62,7 @@ def _lists(lake: Lake, inventory: Inventory) -> Iterator[pa.Table]:
     """Yield the lists of a table one by one: key text and source hash."""
     for file in inventory.files:
         rows = read_lines(lake, file, _COLUMNS)
-        yield pa.table({KEY: rows[KEY], HASH: rows[HASH].cast(pa.int64())})
+        yield pa.table({KEY: shortened_keys(rows[KEY]), HASH: rows[HASH].cast(pa.int64())})
 
 
 def _renamed(rows: pa.Table) -> pa.Table:

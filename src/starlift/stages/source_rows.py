@@ -97,10 +97,11 @@ def key_texts(columns: Sequence[Any]) -> Any:
     parts: list[Any] = ["("]
     for column in columns:
         parts += [_quoted(column), ","]
-    return _shortened(pc.binary_join_element_wise(*parts[:-1], ")", ""))
+    return shortened_keys(pc.binary_join_element_wise(*parts[:-1], ")", ""))
 
 
-def _shortened(keys: Any) -> Any:
+def shortened_keys(keys: Any) -> Any:
+    """Return key texts, those that no index could hold shortened: `core.identity.shortened` at once."""
     long = pc.fill_null(pc.greater(pc.binary_length(keys), LONGEST_KEY), fill_value=False)
     if not pc.any(long).as_py():
         return keys

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.domains import BASE_TYPE
-from starlift.adapters.postgres.key_text import key_text
+from starlift.adapters.postgres.key_text import key_bytes, whole_text
 from starlift.core.polling import Read
 from starlift.core.types import HOLDING_MONEY
 from starlift.core.units import instant, offset
@@ -180,7 +180,7 @@ def values(read: Read, number: int) -> dict[str, str]:
     if read.new_relations:
         settings[f"starlift.oids{number}"] = "{" + ",".join(map(str, read.new_relations)) + "}"
     if read.keys:
-        settings[f"starlift.keys{number}"] = json.dumps(read.keys, ensure_ascii=False)
+        settings[f"starlift.keys{number}"] = json.dumps([key.encode().hex() for key in read.keys])
     return settings
 
 
@@ -209,18 +209,18 @@ def predicate(read: Read, number: int) -> str:
         oids = f"CAST((SELECT current_setting('starlift.oids{number}')) AS oid[])"
         conditions.append(f"t.tableoid = ANY ({oids})")
     if read.keys:
-        keys = f"json_array_elements_text(CAST(current_setting('starlift.keys{number}') AS json))"
-        conditions.append(f"{_key(read)} IN (SELECT {keys})")
+        keys = f"json_array_elements_text(CAST(current_setting('starlift.keys{number}') AS json)) AS hex"
+        conditions.append(f"{_key(read)} IN (SELECT decode(hex, 'hex') FROM {keys})")  # noqa: S608 - identifiers only
     return "(" + " OR ".join(conditions) + ")"
 
 
 def _key(read: Read) -> str:
-    return key_text(_value(read, name) for name in read.key)
+    return key_bytes(_value(read, name) for name in read.key)
 
 
 def _bucket(read: Read) -> str:
     """Return the expression of a row's bucket: what `starlift.core.identity.bucket` is in Python."""
-    return f"('x' || left(encode(sha256(convert_to({_key(read)}, 'UTF8')), 'hex'), 3))::bit(12)::integer"
+    return f"('x' || left(encode(sha256({_key(read)}), 'hex'), 3))::bit(12)::integer"
 
 
 def origin(read: Read) -> str:
@@ -315,8 +315,10 @@ BUCKETS = "starlift.buckets"
 
 
 def keys(read: Read, *, of_buckets: bool) -> str:
-    """Return the COPY that prints key text and source hash of a table's rows, all or those of `BUCKETS`."""
-    rows = f"SELECT {_key(read)} AS _key, {source_hash(read)}::text AS _hash {_from(read)}"
+    """Return the COPY that prints key text, however long, and source hash of a table's rows: all, or those
+    of `BUCKETS`."""
+    key = whole_text(_value(read, name) for name in read.key)
+    rows = f"SELECT {key} AS _key, {source_hash(read)}::text AS _hash {_from(read)}"
     if of_buckets:
         buckets = f"unnest(CAST(current_setting('{BUCKETS}') AS integer[]))"
         rows += f" WHERE {_bucket(read)} IN (SELECT {buckets})"

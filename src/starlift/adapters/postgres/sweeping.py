@@ -48,10 +48,10 @@ ORDER BY g.source_table
 """  # noqa: S608 - no value in it
 
 _DIFFERING = f"""
-SELECT t.key FROM pg_temp._listed t
+SELECT t.key, count(*) OVER () FROM pg_temp._listed t
 LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = t.key AND l.{_AT_SOURCE}
 WHERE l.source_hash IS DISTINCT FROM t.source_hash
-ORDER BY t.key
+ORDER BY t.key LIMIT {MOST_KEYS}
 """  # noqa: S608 - no value in it
 
 _SUMS = f"""
@@ -156,13 +156,13 @@ def _compare_list(
         within = "l.bucket = ANY (CAST(:buckets AS smallint[]))"
         buckets = list(inventory.buckets)
         _find_gone(connection, table, manifest.seq, within, "_listed", buckets=buckets)
-    keys = [row[0] for row in connection.run(_DIFFERING, source_table=table)]
-    if keys:
-        findings.differing[table] = len(keys)
-        reason = f"{len(keys)} rows are not as the source has them, and no poll told of it"
+    if found := connection.run(_DIFFERING, source_table=table):
+        count = int(found[0][1])
+        findings.differing[table] = count
+        reason = f"{count} rows are not as the source has them, and no poll told of it"
         # of too many none is named: the table is then read whole
-        named = tuple(keys) if len(keys) <= MOST_KEYS else ()
-        findings.requests.append(Request("repair", table, reason, named))
+        keys = tuple(row[0] for row in found) if count <= MOST_KEYS else ()
+        findings.requests.append(Request("repair", table, reason, keys))
 
 
 def _compare_sums(
