@@ -56,6 +56,7 @@ def _faults(folder: Path) -> list[str]:
 def _files(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     named = [manifest.get(part, []) for part in ("files", "star", "ledger", "quarantine")]
     named += [snapshot["files"] for snapshot in manifest.get("snapshots", {}).values()]
+    named += [inventory["files"] for inventory in manifest["inventory"].values()]
     return [file for files in named for file in files]
 
 

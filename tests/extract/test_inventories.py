@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
+from starlift.core.config import TableSpec
 from starlift.core.identity import bucket, shortened
 from starlift.core.requests import Request
 from starlift.errors import HeldError, UnavailableError
@@ -237,3 +239,42 @@ def test_a_view_can_be_reconciled_though_its_rows_carry_no_transaction(
     assert extractor.poll().kind is None, "no poll can see it"
     extractor.poll(RECONCILED)
     assert [line["_key"] for line in extractor.listed(2)] == ["(2)", "(3)"]
+
+
+def held_shelf(extractor_of: MakeExtractor, shop: Shop) -> Extractor:
+    """An extractor of items and of shelves, whose table is gone after the first poll."""
+    shop.run("CREATE TABLE shelf (id int PRIMARY KEY, name text)")
+    shop.run("INSERT INTO shelf VALUES (1, 'left'), (2, 'right')")
+    shop.run("GRANT SELECT ON shelf TO starlift_source")
+    extractor = extractor_of("xid")
+    extractor.config.tables["shelf"] = TableSpec("shelf", ("id",), ("id", "name"))
+    extractor.poll()
+    shop.run("ALTER TABLE shelf RENAME TO board")
+    return extractor
+
+
+def test_a_request_about_a_table_that_is_held_waits_for_it(extractor_of: MakeExtractor, shop: Shop) -> None:
+    extractor = held_shelf(extractor_of, shop)
+    name = ask(extractor, "inventory", "shelf")
+    extractor.poll(Reconciliation(tables=frozenset({"shelf", "item"})))
+    assert list(extractor.manifest(2).held) == ["shelf"]
+    assert extractor.manifest(2).served == ()
+    assert extractor.manifest(2).inventory.keys() == {"item"}
+    shop.run("ALTER TABLE board RENAME TO shelf")
+    extractor.poll()
+    assert extractor.manifest(3).served == (name,)
+    assert [line["_key"] for line in extractor.listed(3, "shelf")] == ["(1)", "(2)"]
+
+
+def test_a_table_that_is_held_while_the_source_goes_back_is_read_whole_one_day(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    """Its state is of a time that the source does not remember."""
+    extractor = held_shelf(extractor_of, shop)
+    identity = extractor.manifest(1).identity
+    extractor.rewrite(1, identity=replace(identity, timeline=7))
+    assert "timeline went from 7" in (extractor.poll().went_back or "")
+    assert extractor.manifest(2).inventory.keys() == {"item"}
+    shop.run("ALTER TABLE board RENAME TO shelf")
+    extractor.poll()
+    assert extractor.manifest(3).inventory["shelf"].scope == "whole"

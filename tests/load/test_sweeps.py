@@ -185,9 +185,9 @@ def test_a_count_that_differs_is_a_question_about_all_keys(star: Star) -> None:
     sales(star, 1, 2)
     assert star.load(source_rows={"sales_order": 2}).requests == ()
     [request] = star.load(source_rows={"sales_order": 1, "design": 0}).requests
-    assert request == Request("inventory", "sales_order", "the source has 1 rows, the ledger 2")
+    assert request == Request("inventory", "sales_order", "rows in the source: 1, in the ledger: 2")
     [request] = star.load(source_rows={"payment": 5}).requests
-    assert request.reason == "the source has 5 rows, the ledger 0"
+    assert request.reason == "rows in the source: 5, in the ledger: 0"
 
 
 def test_a_count_is_compared_with_what_is_left_after_the_sweep(star: Star) -> None:
@@ -197,7 +197,7 @@ def test_a_count_is_compared_with_what_is_left_after_the_sweep(star: Star) -> No
     assert loaded.requests == ()
     loaded = star.load(inventory=inventory("keys", asked=("(2)",)), source_rows={"sales_order": 0})
     [request] = loaded.requests
-    assert request.reason == "the source has 0 rows, the ledger 1"
+    assert request.reason == "rows in the source: 0, in the ledger: 1"
 
 
 def many(star: Star, number: int) -> None:

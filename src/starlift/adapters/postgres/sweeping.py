@@ -159,7 +159,7 @@ def _compare_list(
     if found := connection.run(_DIFFERING, source_table=table):
         count = int(found[0][1])
         findings.differing[table] = count
-        reason = f"{count} rows are not as the source has them, and no poll told of it"
+        reason = f"rows that are not as the source has them, though no poll told of it: {count:,}"
         # of too many none is named: the table is then read whole
         keys = tuple(row[0] for row in found) if count <= MOST_KEYS else ()
         findings.requests.append(Request("repair", table, reason, keys))
@@ -170,7 +170,7 @@ def _compare_sums(
 ) -> None:
     known = [(bucket, rows, total) for bucket, rows, total in connection.run(_SUMS, source_table=table)]
     if buckets := differing(inventory, known):
-        reason = f"{len(buckets)} buckets of its keys are not as the source has them"
+        reason = f"buckets of keys that are not as the source has them: {len(buckets):,}"
         findings.requests.append(Request("inventory", table, reason, buckets=buckets))
 
 
@@ -189,5 +189,5 @@ def _compare_counts(connection: pg8000.native.Connection, manifest: Processed, f
     for table, rows in counted.items():
         there = known.get(table, 0) - gone.get(table, 0)
         if there != rows:
-            reason = f"the source has {rows} rows, the ledger {there}"
+            reason = f"rows in the source: {rows:,}, in the ledger: {there:,}"
             findings.requests.append(Request("inventory", table, reason))
