@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 import zstandard
 
 from starlift.adapters.memory import MemoryLake
+from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.core import paths
-from starlift.core.manifest import File, Processed, sha256
+from starlift.core.manifest import File, Inventory, Processed, sha256
+from starlift.core.requests import Request
 from starlift.errors import HeldError, LostRace
 from starlift.ports import Applied, Ask, Batch, Loaded
 from starlift.stages import log
@@ -34,9 +36,14 @@ class ProcessedLake(MemoryLake):
         self.history = History(source)
 
     def add(
-        self, star: dict[str, list[pa.Table]], held: Sequence[dict[str, Any]] = (), **ledger: pa.Table
+        self,
+        star: dict[str, list[pa.Table]],
+        held: Sequence[dict[str, Any]] = (),
+        counted: Mapping[str, int] | None = None,
+        inventory: Mapping[str, Inventory] | None = None,
+        **ledger: pa.Table,
     ) -> None:
-        """Commit the next batch."""
+        """Commit the next batch. counted: rows of tables at the source."""
         self.history.seq += 1
         seq = self.history.seq
         manifest: Processed = replace(
@@ -46,6 +53,8 @@ class ProcessedLake(MemoryLake):
             ),
             ledger=tuple(self._parquet(name, paths.ledger, rows) for name, rows in ledger.items()),
             quarantine=tuple(self._lines(row) for row in held),
+            source_rows=dict(counted or {}),
+            inventory=dict(inventory or {}),
         )
         self.history.previous = sha256(manifest.encode())
         log.commit(self, seq, manifest.encode())
@@ -196,3 +205,61 @@ def test_a_batch_that_the_star_refuses_is_read_again_to_find_the_rows(
         ["(2)", "quarantined"],
         ["(3)", "quarantined"],
     ]
+
+
+def asked(ingestion: MemoryLake) -> list[tuple[str, str]]:
+    """Kind and table of the requests in a lake."""
+    found = [Request.decode(ingestion.get(key) or b"") for key in ingestion.keys("requests/")]
+    return sorted((request.kind, request.table) for request in found)
+
+
+def test_what_a_count_tells_is_asked_after_the_newest_batch_and_what_sums_tell_after_each(star: Star) -> None:
+    lake, ingestion = ProcessedLake(), MemoryLake("ingestion")
+    for _ in range(3):
+        sums = {"design": Inventory("none", ((7, 1, "5"),))}
+        lake.add({}, counted={"sales_order": 5}, inventory=sums)
+    with star.open() as warehouse:
+        loaded = load(lake, warehouse, ingestion=ingestion)
+    kinds = [[(request.table, bool(request.buckets)) for request in each.requests] for each in loaded]
+    assert kinds == [[("design", True)], [("design", True)], [("design", True), ("sales_order", False)]]
+    assert asked(ingestion) == [("inventory", "design")] * 3 + [("inventory", "sales_order")]
+
+
+def test_a_load_that_was_killed_after_asking_asks_once(star: Star) -> None:
+    lake, ingestion = ProcessedLake(), MemoryLake("ingestion")
+    lake.add({}, counted={"sales_order": 5})
+
+    class Dying(PostgresWarehouse):
+        def apply(self, batch: Batch, ask: Ask = lambda _: None, **permitted: bool) -> Loaded:
+            def die(requests: tuple[Request, ...]) -> None:
+                ask(requests)
+                raise RuntimeError("killed")
+
+            return super().apply(batch, die, **permitted)
+
+    with star.open() as warehouse:
+        warehouse.__class__ = Dying
+        with pytest.raises(RuntimeError, match="killed"):
+            load(lake, warehouse, ingestion=ingestion)
+    assert asked(ingestion) == [("inventory", "sales_order")]
+    with star.open() as warehouse:
+        load(lake, warehouse, ingestion=ingestion)
+    assert asked(ingestion) == [("inventory", "sales_order")]
+
+
+def test_a_load_without_an_ingestion_lake_asks_nothing(star: Star) -> None:
+    lake = ProcessedLake()
+    lake.add({}, counted={"sales_order": 5})
+    with star.open() as warehouse:
+        [loaded] = load(lake, warehouse)
+    assert loaded.requests == ()
+
+
+def test_a_batch_that_is_confirmed_deletes_what_it_finds_deleted_and_no_other_does(star: Star) -> None:
+    lake = ProcessedLake()
+    lake.add({}, department=entries({f"({number})": "live" for number in range(200)}))
+    lake.add({}, inventory={"department": Inventory("all")})
+    with star.open() as warehouse:
+        with pytest.raises(HeldError, match="batch 2 takes away 200 of 200 rows"):
+            load(lake, warehouse, confirmed=[1, 3])
+        assert [loaded.seq for loaded in load(lake, warehouse, confirmed=[2])] == [2]
