@@ -6,6 +6,8 @@ Every path is relative to a lake's root. Sequence numbers have 20 digits so that
 from __future__ import annotations
 
 HEAD = "manifests/head"
+PROBE = "manifests/probe"
+"""What `starlift doctor` puts into a lake to try it; no batch has the name."""
 RESERVED = frozenset(
     {"manifests", "requests", "data", "inventory", "snapshots", "quarantine", "ledger", "filled"}
 )

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
     "transform": (commands.transform, "model what was landed into star rows"),
     "load": (commands.load, "apply star rows to the warehouse"),
     "status": (commands.status, "freshness, last batch, pending, quarantine, what holds a watermark"),
+    "doctor": (commands.doctor, "look at source, warehouse and lakes for faults, each with its remedy"),
     "runs": (commands.runs, "the newest batches: rows, seconds and lag of each"),
     "quarantine": (
         commands.quarantine,

@@ -188,6 +188,13 @@ def status(call: Call) -> Answer:
     return report(call.pipeline)
 
 
+def doctor(call: Call) -> Answer:
+    """Look for what a run would meet, and say what mends it."""
+    from starlift.entrypoints import doctor as examining
+
+    return examining.report(call.pipeline)
+
+
 def runs(call: Call) -> Answer:
     """Say what the newest batches moved and how long it took."""
     from starlift.entrypoints import runs as newest

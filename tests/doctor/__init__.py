@@ -1,0 +1,1 @@
+"""What `starlift doctor` finds, at real databases and lakes."""
