@@ -6,7 +6,7 @@ outside is called so.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -322,11 +322,16 @@ def _worse(bad: bool, part: str, what: str, remedy: str, code: int) -> Finding:
 
 
 def _psql(database: str, statement: str) -> str:
-    return f"psql -d {shlex.quote(database)} -c {shlex.quote(statement)}"
+    return f"psql -d {_shell(database)} -c {_shell(statement)}"
 
 
 def _script(database: str, role: str) -> str:
-    return f"psql -d {shlex.quote(database)} -f sql/roles/{role}.sql"
+    return f"psql -d {_shell(database)} -f sql/roles/{role}.sql"
+
+
+def _shell(text: str) -> str:
+    plain = re.fullmatch(r"[\w@%+=:,./-]+", text, re.ASCII)
+    return text if plain else "'" + text.replace("'", "'\"'\"'") + "'"
 
 
 def _quoted(name: str) -> str:
