@@ -11,6 +11,7 @@ import pytest
 
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake
+from starlift.stages.probing import probe
 from tests.lake.conftest import OpenLake
 
 MIXED = [
@@ -228,3 +229,11 @@ def test_the_longest_names_are_taken(lake: Lake) -> None:
 
     assert lake.get(key) == b"x"
     assert list(lake.keys("ä")) == [key]
+
+
+def test_the_doctor_finds_the_promises_kept_the_first_time_and_later(lake: Lake) -> None:
+    for _ in range(2):
+        assert [(finding.level, finding.part) for finding in probe(lake, "processed")] == [
+            ("ok", "processed"),
+            ("ok", "processed"),
+        ]
