@@ -65,6 +65,15 @@ def test_of_keys_that_were_asked_for_those_that_brought_no_row_are_gone(team: Pi
     assert titles(team) == {1: None, 2: "B2", 3: None}
 
 
+def test_a_row_that_was_asked_for_and_cannot_be_typed_is_still_joined_as_its_last_good_version(
+    team: Pipeline,
+) -> None:
+    asked = Inventory("keys", asked=("(1)",))
+    team.run({"department": [department(1, "A2", since="infinity")]}, inventory={"department": asked})
+    team.run({"staff": [staff(4, 1)]})
+    assert titles(team) == {4: "A"}
+
+
 def test_sums_tell_of_no_key(team: Pipeline) -> None:
     team.run(inventory={"department": Inventory("none", ((7, 1, "5"),))})
     assert team.star("dim_staff") == []
