@@ -62,7 +62,7 @@ def test_another_key_of_a_table_that_makes_no_star_rows_is_accepted_and_the_old_
 ) -> None:
     project.change(MANY, "ALTER TABLE maker ADD UNIQUE (name)")
     project.run()
-    project.declare(BY_NAME)
+    project.declare({**BY_NAME, "[limits]": "[limits]\nsweep_hold = 0.1"})
     held = project.starlift("run")
     assert held.code == 7
     assert "its key was (id) and is now declared as (name)" in held.err

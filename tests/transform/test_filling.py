@@ -89,6 +89,14 @@ def test_a_row_in_quarantine_is_in_neither() -> None:
     assert [row["_key"] for row in pipeline.filled("fact_all")] == ["(1)"]
 
 
+def test_a_row_that_a_model_refuses_is_in_neither() -> None:
+    refusing = "SELECT * REPLACE (required(day, 'no day') AS day) FROM sale"
+    pipeline = grown(model("fact_all", refusing, driving="sale", key="sale_id"))
+    land(pipeline, coloured(1, "red"), {**coloured(2, "red"), "day": None})
+    assert pipeline.ledger("sale") == {"(1)": "live", "(2)": "quarantined"}
+    assert [row["_key"] for row in pipeline.filled("fact_all")] == ["(1)"]
+
+
 NEEDS = {
     "names it": "SELECT sale_id, colour FROM sale",
     "refuses rows without it": "SELECT sale_id, required(colour, 'no colour') AS colour FROM sale",
