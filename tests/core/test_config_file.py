@@ -41,6 +41,14 @@ def test_what_is_not_said_has_the_documented_default() -> None:
     assert (spec.mode, spec.cursor_zone, spec.drop) == ("auto", "UTC", ())
 
 
+def test_a_table_has_the_policy_of_the_source_unless_it_says_otherwise() -> None:
+    cases = (("", "", "ignore"), ("add", "", "add"), ("add", "ignore", "ignore"), ("", "add", "add"))
+    for ours, own, policy in cases:
+        text = SMALL.replace('name = "shop"', f'name = "shop"\n{ours and f"new_columns = {ours!r}"}')
+        text = text.replace('key = ["id"]', f'key = ["id"]\n{own and f"new_columns = {own!r}"}')
+        assert parse(text, "p.toml").tables["item"].new_columns == policy
+
+
 def test_limits_and_calendar_are_read_with_their_units() -> None:
     text = '[warehouse]\ncalendar = [2000, 2030]\n[limits]\nheartbeat = "0s"\nscan_budget = "5MB"\n'
     config = parse(SMALL + text + "max_rows = 10\nquarantine_hold = 1\n", "p.toml")
@@ -82,6 +90,8 @@ MISTAKES = [
     ("[tables.item]", '[tables."a,b"]', 4, "cannot be part of a file's name"),
     ('cursor = "changed"', 'mode = "fast"', 6, "'fast' is not a mode; write auto, xid or timestamp"),
     ('cursor = "changed"', 'mode = "timestamp"', 4, "mode timestamp needs a cursor"),
+    ('cursor = "changed"', 'new_columns = "all"', 6, "'all' is not a policy; write ignore or add"),
+    ('name = "shop"', 'name = "shop"\nnew_columns = "all"', 3, "'all' is not a policy"),
     ('cursor = "changed"', 'cursor_zone = "Europe/London"', 6, "not a fixed offset"),
     ("[tables.item]", '[limits]\nmargin = "10"\n[tables.item]', 5, "write 10s, 10min or 1h"),
     ("[tables.item]", "[limits]\nmargin = 10\n[tables.item]", 5, "write 10s, 10min or 1h"),

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from starlift.core.config import TableSpec
-from starlift.core.drift import Known, Taken, take
-from starlift.core.manifest import Column, TableState
+from starlift.core.drift import Known, Taken, known, take
+from starlift.core.manifest import Column, Manifest, TableState
 from starlift.core.source_check import SourceTable, shape_of
 from starlift.errors import ConfigurationError, DriftError
+from tests.core.test_manifest import MANIFEST
 
 COLUMNS = (Column("id", "integer"), Column("name", "character varying(9)"), Column("changed", "date"))
 SHAPES = {"id": "1", "name": "2", "changed": "3", "title": "2", "other": "4"}
@@ -33,6 +34,14 @@ def having(*columns: tuple[str, str]) -> SourceTable:
 def without(name: str, *new: tuple[str, str]) -> SourceTable:
     found = having(*new)
     return replace(found, columns=tuple(column for column in found.columns if column.name != name))
+
+
+def test_what_is_known_of_a_table_is_what_the_last_manifest_has() -> None:
+    assert known(None, "item") is None
+    manifest = Manifest.decode(MANIFEST.encode())
+    assert known(manifest, "other") is None
+    state = manifest.tables["item"]
+    assert known(manifest, "item") == Known(manifest.schema["item"], manifest.keys["item"], state)
 
 
 @pytest.mark.parametrize("spec", [SPEC, ADDING])
@@ -121,6 +130,11 @@ HELD = {
     ),
     "cursor gone": (SPEC, without("changed"), r"item\.changed, the cursor, is gone"),
     "cursor retyped": (SPEC, having(("changed", "text")), r"the cursor, is text now, which is no time"),
+    "a foreign part": (
+        SPEC,
+        replace(FOUND, foreign="far.away"),
+        r"item has got far\.away under it, a foreign",
+    ),
     "a view": (SPEC, replace(FOUND, kind="v"), "item was a table and is now a view"),
     "materialized": (SPEC, replace(FOUND, kind="m"), "item was a table and is now a materialized view"),
 }

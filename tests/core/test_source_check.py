@@ -8,7 +8,14 @@ import pytest
 
 from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Column
-from starlift.core.source_check import SourceTable, check_table, choose_mode, fingerprint, unnamed_columns
+from starlift.core.source_check import (
+    SourceTable,
+    check_table,
+    choose_mode,
+    fingerprint,
+    seen_as,
+    unnamed_columns,
+)
 from starlift.errors import ConfigurationError
 
 COLUMNS = (Column("id", "integer"), Column("name", "text"), Column("changed", "date"), Column("new", "text"))
@@ -128,3 +135,16 @@ def test_a_type_that_means_something_on_its_own_server_alone_is_refused_with_the
     ):
         check_table(SPEC, found)
     assert check_table(replace(SPEC, columns=("id",)), found) == (Column("id", "integer"),)
+
+
+def test_a_poll_relies_on_what_it_takes_and_on_no_other_column() -> None:
+    other = replace(FOUND, columns=(*COLUMNS, Column("newest", "text")), bytes=1, relations=(100, 200))
+    assert seen_as(SPEC, other) == seen_as(SPEC, FOUND)
+    for found in (
+        None,
+        replace(FOUND, kind="v"),
+        replace(FOUND, columns=COLUMNS[:2]),
+        replace(FOUND, shapes={"name": "7"}),
+        replace(FOUND, unique_keys=frozenset()),
+    ):
+        assert seen_as(SPEC, found) != seen_as(SPEC, FOUND)

@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pg8000.native
 import pytest
 
+from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import TableSpec
 from starlift.core.drift import known
 from starlift.core.manifest import Column
-from starlift.errors import ConfigurationError
+from starlift.errors import ConfigurationError, DriftError
+from starlift.ports import Barrier
+from starlift.stages import log
+from starlift.stages.extract import Run, extract
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 SHELF = TableSpec("shelf", ("id",), ("id", "place"))
@@ -223,6 +229,48 @@ def test_what_is_gone_cannot_be_accepted(two: Extractor, shop: Shop) -> None:
     shop.run("ALTER TABLE shelf DROP place")
     with pytest.raises(ConfigurationError, match=r"shelf\.place is gone .*; that cannot be accepted"):
         two.poll(accept=["shelf"])
+
+
+class Racing(PostgresSource):
+    """A source whose owner changes a table between the look at the catalogue and the snapshot."""
+
+    def __init__(self, url: str, script: str, owner: pg8000.native.Connection) -> None:
+        super().__init__(Dsn.parse(url))
+        self.script, self.owner = script, owner
+
+    def barrier(self) -> Barrier:
+        self.owner.run(self.script)
+        return super().barrier()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE shelf ALTER place TYPE int USING id",
+        "ALTER TABLE shelf ALTER place TYPE text",
+        "ALTER TABLE shelf DROP place, ADD place varchar(9)",
+        "ALTER TABLE shelf DROP CONSTRAINT shelf_pkey",
+    ],
+)
+def test_a_table_that_changes_under_the_poll_is_not_landed_under_its_old_shape(
+    two: Extractor, shop: Shop, script: str
+) -> None:
+    shop.run("UPDATE shelf SET place = 'up' WHERE id = 1")
+    with (
+        Racing(two.url, script, shop.owner) as source,
+        pytest.raises(DriftError, match="table shelf changed its shape while it was being read"),
+    ):
+        extract(source, two.lake, two.config, Run("racing", "test"))
+    assert log.head(two.lake)[0] == 1
+    two.poll()
+    assert log.head(two.lake)[0] == 2
+
+
+def test_a_column_that_appears_under_the_poll_disturbs_nothing(two: Extractor, shop: Shop) -> None:
+    shop.run("UPDATE shelf SET place = 'up' WHERE id = 1")
+    with Racing(two.url, "ALTER TABLE shelf ADD height int", shop.owner) as source:
+        extract(source, two.lake, two.config, Run("racing", "test"))
+    assert [row["place"] for row in two.rows(2, "shelf")] == ["up"]
 
 
 def refusing(pg_type: str) -> Callable[..., None]:

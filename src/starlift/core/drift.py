@@ -127,6 +127,12 @@ def _check(spec: TableSpec, found: SourceTable | None, before: Known, *, accepte
         raise _gone(f"table {where} is not in the source, though the last batch read it")
     if found.kind == "m" or (before.state.px is not None and not found.has_xids):
         raise _gone(f"{spec.name} was a table and is now {kind_of(found)}")
+    if found.foreign is not None and found.has_xids:
+        raise DriftError(
+            f"table {spec.name} has got {found.foreign} under it, a foreign table, whose rows carry no "
+            "transaction id, so that their changes would not be seen",
+            "detach it, then: starlift run",
+        )
     _check_columns(spec, found, before, accepted=accepted)
     if not accepted:
         _check_types(spec, found, before)

@@ -212,6 +212,15 @@ def shape_of(spec: TableSpec, found: SourceTable) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def seen_as(spec: TableSpec, found: SourceTable | None) -> object:
+    """Return all that a poll of the table relies on in its catalogue entry, to be compared."""
+    if found is None:
+        return None
+    used = (*spec.taken, spec.cursor)
+    types = {column.name: column.type for column in found.columns if column.name in used}
+    return found.kind, types, shape_of(spec, found), frozenset(spec.key) in found.unique_keys
+
+
 def fingerprint(columns: tuple[Column, ...]) -> str:
     """Return a short digest of a taken column set: names, types and order."""
     text = "\n".join(f"{column.name} {column.type}" for column in columns)

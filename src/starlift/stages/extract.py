@@ -20,7 +20,7 @@ from starlift.stages import chain, inventory, log, requests
 from starlift.stages.landing import Landing
 from starlift.stages.parts import write_parts
 from starlift.stages.polling import measure, plan
-from starlift.stages.shapes import Approve, find_shapes
+from starlift.stages.shapes import Approve, find_shapes, require_same
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ def extract(
         inventories = inventory.take(tables, snapshot, lake, head + 1, run, config.limits.list_rows)
         text, position = snapshot.text, snapshot.position
     source.settle(position)
+    require_same(shapes.taken, preflight, source.preflight([table.spec for table in tables]))
     manifest = replace(
         landing.manifest(run.run_id, run.code_version, files),
         kind=kind or "bootstrap",

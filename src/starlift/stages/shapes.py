@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from starlift.core.config import PipelineConfig
 from starlift.core.drift import Taken, known, take
 from starlift.core.manifest import Column, Manifest
+from starlift.core.source_check import seen_as
 from starlift.errors import ConfigurationError, DriftError
 from starlift.ports import Preflight
 
@@ -67,6 +68,18 @@ def find_shapes(
                 shapes.schema[name], shapes.keys[name] = taken.columns, taken.spec.key
     _ask(shapes, previous, approve)
     return shapes
+
+
+def require_same(tables: Mapping[str, Taken], before: Preflight, after: Preflight) -> None:
+    """Raise DriftError where a table that was read is not what it was when the poll began.
+
+    before, after: what the catalogue showed before the snapshot and when all was read. A change in between
+    may be in the rows but not in the schema under which they would be landed; and a table that was written
+    anew by ALTER TABLE looks empty to a snapshot of before.
+    """
+    for name, taken in tables.items():
+        if seen_as(taken.spec, before.tables.get(name)) != seen_as(taken.spec, after.tables.get(name)):
+            raise DriftError(f"table {name} changed its shape while it was being read", "starlift run")
 
 
 def _ask(shapes: Shapes, previous: Manifest | None, approve: Approve) -> None:
