@@ -342,6 +342,9 @@ def test_a_source_that_cannot_be_reached_says_so_without_its_password(tmp_path: 
     )
     assert "cannot be reached" in answer["error"]["message"]
     assert "hidden-word" not in str(answer)
+    said = Project(tmp_path, {}).say("init", "--source", "postgresql://me@127.0.0.1:1/shop")
+    assert "cannot be reached" in said.stderr
+    assert "password" not in said.stderr
 
 
 def test_the_written_role_script_opens_every_schema(

@@ -205,6 +205,27 @@ def test_a_reference_in_citext_finds_its_row_whatever_the_case() -> None:
     assert "title character varying" in other["warehouse/020_dim_t.sql"]
 
 
+def test_a_child_is_taken_by_itself_where_nothing_brings_its_rows() -> None:
+    keyless, grandparent = relation("parent", v="text"), relation("grandparent", id="integer")
+    child = replace(relation("child", id="integer"), parents=(("public", "parent"), ("other", "schema")))
+    assert set(config_of(drafted(keyless, child)).tables) == {"child"}
+    heir = replace(keyless, parents=(("public", "grandparent"),))
+    text = drafted(grandparent, heir, child)["pipeline.toml"]
+    assert set(parse(text, "pipeline.toml").tables) == {"grandparent"}
+    assert (
+        "# public.parent: table, 8.19 kB\n# Not taken by itself: it inherits from public.grandparent" in text
+    )
+    assert "#[tables.parent]" not in text
+    assert "#[tables.child]" in text
+
+
+def test_a_table_with_a_foreign_one_under_it_is_an_obstacle() -> None:
+    table = relation(id="integer")
+    found = obstacle(replace(table, found=replace(table.found, foreign="far")))
+    assert found is not None
+    assert found[0] == "far under it is a foreign table, whose changes would not be seen"
+
+
 def test_a_key_that_a_model_could_not_name_is_an_obstacle() -> None:
     key = frozenset({frozenset({"_key"})})
     odd = Relation("public", "t", SourceTable("0", "r", (Column("_key", "text"),), key, (1,), 0), ("_key",))

@@ -48,10 +48,11 @@ def _block(catalogue: Catalogue, relation: Relation, known: Mapping[tuple[str, s
     kind = KINDS[relation.found.kind]
     size = f", {_size(relation.found.bytes)}" if relation.found.has_xids else ""
     yield remark(f"# {relation.schema}.{relation.name}: {kind}{size}")
-    if hindrance := obstacle(relation):
+    hindrance = obstacle(relation)
+    if (parent := catalogue.bringing(relation)) is not None:
+        yield from _child(relation, parent, name, home, can_be_taken=hindrance is None)
+    elif hindrance is not None:
         yield from _prose(f"Not taken: {hindrance[0]}. Remedy: {hindrance[1]}")
-    elif (parent := catalogue.bringing(relation)) is not None:
-        yield from _child(relation, parent, name, home)
     elif relation.found.has_xids:
         yield from _settings(relation, name, home)
     else:
@@ -62,12 +63,16 @@ def _block(catalogue: Catalogue, relation: Relation, known: Mapping[tuple[str, s
         yield remark(f"# ({here}) refers to {foreign.schema}.{foreign.table} ({there})")
 
 
-def _child(relation: Relation, parent: Relation, name: str, home: str) -> Iterator[str]:
+def _child(
+    relation: Relation, parent: Relation, name: str, home: str, *, can_be_taken: bool
+) -> Iterator[str]:
+    choice = " DECIDE should it be a table of its own too? Its rows are then in both." if can_be_taken else ""
     yield from _prose(
         f"Not taken by itself: it inherits from {parent.schema}.{parent.name}, which is read with its "
-        "children's rows, in the columns it has. DECIDE should it be a table of its own too? Its rows are "
-        "then in both."
+        f"children's rows, in the columns it has.{choice}"
     )
+    if not can_be_taken:
+        return
     yield f"#[tables.{name}]"
     yield from (f"#{line}" for line in _place(relation, name, home))
     yield f"#key = {toml(relation.key)}"
