@@ -88,6 +88,15 @@ class Barrier:
     holder: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True)
+class Bound:
+    """How much of a read may come at once: so many rows (None: all), and those that begin before so many
+    bytes of lines; the first row always comes."""
+
+    rows: int | None
+    bytes: int
+
+
 class SourceSnapshot(Protocol):
     """One REPEATABLE READ snapshot over all tables."""
 
@@ -112,9 +121,12 @@ class SourceSnapshot(Protocol):
         as digests, in one pass over what `read` touches anyway."""
         ...
 
-    def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
+    def copy(self, read: Read, sink: Callable[[bytes], None], bound: Bound | None = None) -> int:
         """Stream the rows of `read` to `sink` as JSON lines (section "Line format" of docs/formats.md),
-        whole lines in each call, in bounded memory. Return the number of rows."""
+        whole lines in each call, in bounded memory. Return the number of rows.
+
+        bound: only the first of them, in an order of the key that is the same in every snapshot, behind
+        `read.after`; what has come is then all of that range that the snapshot shows."""
         ...
 
     def sums(self, read: Read) -> Sums:

@@ -31,7 +31,8 @@ NOW = "2024-11-15 12:00:00+00:00"
 
 def extracted(seq: int = 2, kind: Any = "incremental", rows: int = 3) -> Extracted:
     counts = {"staff": Counts(rows, rows, 0), "design": Counts()}
-    return Extracted(seq, kind, NOW, {"staff": "xid", "design": "xid"}, counts, {})
+    batches = {seq: counts} if kind else {}
+    return Extracted(seq, kind, NOW, {"staff": "xid", "design": "xid"}, counts, {}, batches=batches)
 
 
 def transformed(seq: int = 2, read: int = 3, rejected: int = 0) -> Transformed:

@@ -9,6 +9,7 @@ import pytest
 
 from starlift.entrypoints import local
 from starlift.stages.extract import Run
+from starlift.stages.watch import Watch
 from tests.cli.conftest import Here
 from tests.cli.project import Project
 
@@ -48,9 +49,11 @@ def test_the_stages_one_by_one_do_what_a_run_does(project: Project, here: Here) 
 def test_every_stage_tells_how_far_it_is(project: Project) -> None:
     told: list[tuple[str, str, int]] = []
 
-    def progress(stage: str, what: str, rows: int) -> None:
-        told.append((stage, what, rows))
+    class Ear(Watch):
+        def __call__(self, stage: str, what: str, rows: int, _left: int = 0, /) -> None:
+            told.append((stage, what, rows))
 
+    progress = Ear()
     pipeline = project.pipeline()
     local.extract(pipeline, Run("one", "test", progress))
     assert ("extract", "staff", 20) in told

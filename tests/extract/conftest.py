@@ -23,6 +23,7 @@ from starlift.core.manifest import File, Manifest
 from starlift.stages import log
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run, extract
 from starlift.stages.shapes import Approve
+from starlift.stages.watch import UNWATCHED, Watch
 from tests.postgres import SourceDatabase, connect
 
 Row = dict[str, str | None]
@@ -40,9 +41,14 @@ class Extractor:
     approve: Approve = lambda *_: None
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def poll(self, reconciled: Reconciliation = NOT_ASKED, accept: Collection[str] = ()) -> Extracted:
+    def poll(
+        self,
+        reconciled: Reconciliation = NOT_ASKED,
+        accept: Collection[str] = (),
+        watch: Watch = UNWATCHED,
+    ) -> Extracted:
         """One extract, as a fresh process would make it."""
-        run = Run(f"run{next(self._runs)}", "test")
+        run = Run(f"run{next(self._runs)}", "test", watch)
         key = HmacKey(self.hmac_key) if self.hmac_key else None
         with PostgresSource(Dsn.parse(self.url), key) as source:
             asked = replace(reconciled, accept=frozenset(accept))

@@ -24,6 +24,7 @@ from starlift.errors import HeldError, LostRace
 from starlift.ports import Applied, Ask, Batch, Loaded
 from starlift.stages import log
 from starlift.stages.load import load
+from starlift.stages.watch import Watch
 from tests.load.batches import MODELS, History, design, entries, sale, table
 from tests.load.conftest import Star
 
@@ -112,7 +113,12 @@ def test_everything_pending_is_applied_in_order_and_then_nothing_is(star: Star, 
 
 def test_each_batch_is_announced_before_its_work_begins(lake: ProcessedLake) -> None:
     said: list[object] = []
-    load(lake, OvertakenWarehouse(9), lambda *said_now: said.append(said_now))
+
+    class Ear(Watch):
+        def __call__(self, stage: str, what: str, rows: int, _left: int = 0, /) -> None:
+            said.append((stage, what, rows))
+
+    load(lake, OvertakenWarehouse(9), Ear())
     assert said == [("load", "batch 1", 2), ("load", "batch 2", 1)]
 
 

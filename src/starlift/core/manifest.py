@@ -57,13 +57,15 @@ class Chunk:
     """How far a read in key-range chunks has come.
 
     after: the key of the last row read, as text in the key's order; None before the first. whole: every row
-    is read, else those of the predicate that W and px of the table's state still give. rows: read so far.
+    is read, else those of the predicate that W and px of the table's state still give. rows: read so far;
+    about: of how many, as counted before the first.
     W, px, px_at: where the first poll after the last chunk starts, from the barrier before the first.
     """
 
     after: tuple[str, ...] | None
     whole: bool
     rows: int
+    about: int = 0
     W: str | None = None
     px: str | None = None
     px_at: str | None = None

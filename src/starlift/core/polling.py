@@ -33,8 +33,8 @@ class Read:
     xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
     apart: the key, where no index of the source holds its rows apart. forms: per column the type it is cast
-    to before it is printed, where there is one.
-    key: the key's columns. keys: key texts of rows that are read beside the passes.
+    to before it is printed, where there is one. key: the key's columns. after: text of the key behind which
+    the rows lie, None for all. keys: key texts of rows that are read beside the passes.
     """
 
     table: str
@@ -53,6 +53,7 @@ class Read:
     forms: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    after: tuple[str, ...] | None = None
 
     def only(self, kind: Pass) -> Read:
         """Return the part of the read that one of its passes selects."""

@@ -4,67 +4,65 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlift.bootstrap import Pipeline
+from starlift.core import chunking
 from starlift.entrypoints.approving import approver
+from starlift.errors import ConfigurationError
 from starlift.stages.cycle import Cycle, Stages, carry_on, run_cycle
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
+from starlift.stages.watch import UNWATCHED, Watch
 
 if TYPE_CHECKING:
     from starlift.ports import Applied, Loaded
     from starlift.stages.shapes import Approve
     from starlift.stages.transform import Transformed
 
-Progress = Callable[[str, str, int], None]
-"""Told of stage, table or batch, and rows so far."""
 
 _logger = logging.getLogger("starlift")
 
 
-def unheard(_stage: str, _table: str, _rows: int) -> None:
-    """Tell nobody of progress."""
-
-
-def new_run(pipeline: Pipeline, progress: Progress = unheard) -> Run:
+def new_run(pipeline: Pipeline, watch: Watch = UNWATCHED) -> Run:
     """Return a run with an id of its own, which sorts by time."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, progress)
+    return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, watch)
 
 
 def cycle(
     pipeline: Pipeline,
-    progress: Progress = unheard,
+    watch: Watch = UNWATCHED,
     reconciled: Reconciliation = NOT_ASKED,
     confirmed: Collection[int] = (),
 ) -> Cycle:
     """Run extract, transform and load once, if they can be finished.
 
     reconciled, confirmed: what a person asks of the extract and lets the load do."""
-    run = new_run(pipeline, progress)
+    run = new_run(pipeline, watch)
     return run_cycle(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
             extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
-            transform=lambda: transform(pipeline, progress),
-            load=lambda: load(pipeline, progress, confirmed),
+            transform=lambda: transform(pipeline, watch),
+            load=lambda: load(pipeline, watch, confirmed),
         ),
     )
 
 
-def release(pipeline: Pipeline, seq: int, progress: Progress = unheard) -> Cycle:
+def release(pipeline: Pipeline, seq: int, watch: Watch = UNWATCHED) -> Cycle:
     """Run transform and load, in which batch `seq` may put however many rows into quarantine."""
-    run = new_run(pipeline, progress)
+    run = new_run(pipeline, watch)
     return carry_on(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
             extract=lambda: extract(pipeline, run),
-            transform=lambda: transform(pipeline, progress, (seq,)),
-            load=lambda: load(pipeline, progress, released=(seq,)),
+            transform=lambda: transform(pipeline, watch, (seq,)),
+            load=lambda: load(pipeline, watch, released=(seq,)),
         ),
     )
 
@@ -87,7 +85,8 @@ def extract(
 
     asked = approve or approver(pipeline)
     with pipeline.source as source:
-        extracted = poll(source, pipeline.ingestion, pipeline.config, run, asked, reconciled)
+        ranked = replace(run, ranks=_ranks(pipeline))
+        extracted = poll(source, pipeline.ingestion, pipeline.config, ranked, asked, reconciled)
     if extracted.went_back:
         _logger.warning(
             "the source is not where the last batch left it: %s; every table was read whole, "
@@ -106,8 +105,15 @@ def extract(
     return extracted
 
 
+def _ranks(pipeline: Pipeline) -> dict[str, int]:
+    try:
+        return chunking.rank(pipeline.models)
+    except ConfigurationError:
+        return {}  # it is an order only, and rows are landed whatever is wrong with a model
+
+
 def transform(
-    pipeline: Pipeline, progress: Progress = unheard, released: Collection[int] = ()
+    pipeline: Pipeline, watch: Watch = UNWATCHED, released: Collection[int] = ()
 ) -> list[Transformed]:
     """Model every batch that is landed and not yet modelled.
 
@@ -118,12 +124,12 @@ def transform(
     parts = pipeline
     lakes = parts.ingestion, parts.processed
     hold = Hold(parts.config.limits.quarantine_hold, released)
-    return list(process(*lakes, parts.models, parts.engine, parts.code_version, progress, hold))
+    return list(process(*lakes, parts.models, parts.engine, parts.code_version, watch, hold))
 
 
 def load(
     pipeline: Pipeline,
-    progress: Progress = unheard,
+    watch: Watch = UNWATCHED,
     confirmed: Collection[int] = (),
     released: Collection[int] = (),
 ) -> tuple[list[Loaded], Applied | None]:
@@ -135,16 +141,14 @@ def load(
 
     with pipeline.warehouse as warehouse:
         lakes = pipeline.processed, pipeline.ingestion
-        done = apply(lakes[0], warehouse, progress, lakes[1], confirmed, released)
+        done = apply(lakes[0], warehouse, watch, lakes[1], confirmed, released)
         return list(done), warehouse.applied()
 
 
-def replay(
-    pipeline: Pipeline, schema: str, progress: Progress = unheard
-) -> tuple[list[Loaded], Applied | None]:
+def replay(pipeline: Pipeline, schema: str, watch: Watch = UNWATCHED) -> tuple[list[Loaded], Applied | None]:
     """Apply all of the processed lake to a star of its own in another schema; also return the last batch
     there."""
     from starlift.stages.replay import replay as apply
 
     with pipeline.warehouse.replica(schema) as replica:
-        return list(apply(pipeline.processed, replica, schema, progress)), replica.applied()
+        return list(apply(pipeline.processed, replica, schema, watch)), replica.applied()

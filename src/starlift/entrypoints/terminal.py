@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import TextIO
 
-from starlift.entrypoints.answers import Answer, error_text, rows
+from starlift.entrypoints.answers import Answer, age, error_text, rows
+from starlift.stages.watch import Watch
 
 PROGRESS_SECONDS = 5.0
 """Work that is done sooner shows no progress, and a line follows the last one no sooner."""
@@ -45,7 +48,25 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
         tell(text)
 
 
-class Progress:
+class Pace:
+    """How soon a stage's rows are done, from those it has done since it was first told of."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: dict[str, tuple[float, int]] = {}
+
+    def left(self, stage: str, rows_left: int) -> str:
+        """Return what is left as words, nothing where nobody knows."""
+        if not rows_left:
+            return ""
+        now = self._clock()
+        began, at_first = self._first.setdefault(stage, (now, rows_left))
+        done = at_first - rows_left
+        words = f", about {rows_left:,} to go"
+        return f"{words}, {age((now - began) * rows_left / done)} left" if done > 0 else words
+
+
+class Progress(Watch):
     """Tells stderr every few seconds of a block what the work is at, if there is anything new to tell.
 
     A thread tells, not the work: that may be at one thing for minutes.
@@ -53,6 +74,7 @@ class Progress:
 
     def __init__(self, seconds: float = PROGRESS_SECONDS) -> None:
         self._seconds = seconds
+        self._pace = Pace()
         self._news: str | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._tell_on, name="progress", daemon=True)
@@ -65,9 +87,9 @@ class Progress:
         self._done.set()
         self._thread.join()
 
-    def __call__(self, stage: str, table: str, count: int) -> None:
-        """Take note that a stage is at so many rows of a table or batch."""
-        self._news = f"{stage} {table}: {rows(count)}"
+    def __call__(self, stage: str, what: str, count: int, left: int = 0, /) -> None:
+        """Take note that a stage is at so many rows of a table or batch, and has about so many left."""
+        self._news = f"{stage} {what}: {rows(count)}{self._pace.left(stage, left)}"
 
     def _tell_on(self) -> None:
         while not self._done.wait(self._seconds):

@@ -17,7 +17,7 @@ from starlift.core.manifest import Counts
 from starlift.core.requests import Request
 from starlift.errors import DriftError, HeldError, LostRace, StarliftError
 from starlift.ports import Applied, Loaded, StarCounts
-from starlift.stages.extract import Extracted
+from starlift.stages.extract import Extracted, added_up
 
 if TYPE_CHECKING:
     from starlift.stages.transform import Transformed
@@ -111,7 +111,7 @@ class Cycle:
             "kind": kind,
             "complete_to": complete_to,
             "batches": {
-                "landed": int(bool(self.extracted and self.extracted.kind)),
+                "landed": len(self.extracted.batches) if self.extracted else 0,
                 "transformed": len(self.transformed),
                 "applied": len(self.loaded),
             },
@@ -144,13 +144,10 @@ class Cycle:
     def tables(self) -> dict[str, dict[str, Any]]:
         """Rows per source table, over all batches this cycle landed or made: read = shipped + rejected."""
         extracted = self.extracted
-        batches = {batch.seq: batch.counts for batch in self.transformed}
-        if extracted and extracted.kind:
-            batches.setdefault(extracted.seq, extracted.counts)
-        total = {name: Counts() for name in (extracted.counts if extracted else {})}
-        for name, count in (item for counts in batches.values() for item in counts.items()):
-            before = vars(total.get(name, Counts()))
-            total[name] = Counts(**{part: before[part] + rows for part, rows in vars(count).items()})
+        batches = dict(extracted.batches) if extracted else {}
+        batches |= {batch.seq: batch.counts for batch in self.transformed}
+        none = {name: Counts() for name in (extracted.counts if extracted else {})}
+        total = added_up([none, *batches.values()])
         modes: Mapping[str, str] = extracted.modes if extracted else {}
         return {name: {"mode": modes.get(name), **vars(count)} for name, count in total.items()}
 

@@ -7,35 +7,41 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from starlift.core import continuity
+from starlift.core import chunking, continuity
 from starlift.core.config import PipelineConfig
 from starlift.core.inventory import wanted
-from starlift.core.manifest import Counts, Kind, Manifest, Mode
+from starlift.core.manifest import Counts, Kind, Manifest, Mode, sha256
 from starlift.errors import ConfigurationError, DriftError
 from starlift.ports import Lake, Preflight, Source
 from starlift.stages import chain, inventory, log, requests
 from starlift.stages.landing import Landing
-from starlift.stages.parts import write_parts
 from starlift.stages.polling import measure, plan
 from starlift.stages.shapes import Approve, find_shapes, require_same
+from starlift.stages.shipping import ship
+from starlift.stages.watch import UNWATCHED, Watch
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the pipeline. progress(stage, table, rows) is told of long work as it goes on."""
+    """One run of the pipeline. ranks: how soon each table is to be read where not all fit into one batch; see
+    `starlift.core.chunking.rank`. widths: bytes of a line by table, as far as the run has seen lines."""
 
     run_id: str
     code_version: str
-    progress: Callable[[str, str, int], None] = lambda *_: None
+    watch: Watch = UNWATCHED
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    widths: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one poll found. kind is None, and seq the head, where it found nothing and wrote nothing.
+    """What was found. kind is None, and seq the head, where it was nothing and nothing was written.
 
+    seq, kind: of the last batch; counts: of all. batches: counts of each, by number. partial: the last is not
+    the one that closes, because the work was wished to end; left: rows still to be read, about.
     unnamed: columns of the source that the configuration neither takes nor drops, by table. held: why a
     table was not read, by table. went_back: why every table was read whole, where the source was not where
     the last batch had left it.
@@ -49,6 +55,29 @@ class Extracted:
     unnamed: dict[str, tuple[str, ...]]
     held: dict[str, DriftError] = field(default_factory=dict)
     went_back: str | None = None
+    batches: dict[int, dict[str, Counts]] = field(default_factory=dict)
+    partial: bool = False
+    left: int = 0
+
+    def then(self, later: Extracted) -> Extracted:
+        """Return both together."""
+        batches = {**self.batches, **later.batches}
+        return replace(
+            later,
+            modes={**self.modes, **later.modes},
+            counts=added_up(batches.values()),
+            batches=batches,
+            went_back=self.went_back or later.went_back,
+        )
+
+
+def added_up(batches: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
+    """Return the counts of several batches together, by table."""
+    total: dict[str, Counts] = {}
+    for name, counts in (item for batch in batches for item in batch.items()):
+        before = vars(total.get(name, Counts()))
+        total[name] = Counts(**{part: before[part] + rows for part, rows in vars(counts).items()})
+    return total
 
 
 @dataclass(frozen=True)
@@ -76,11 +105,28 @@ def extract(
     """Poll every table once, from one snapshot, and answer what is asked of it; commit a batch, or write
     nothing where nothing changed and nothing was asked.
 
+    What is more than one batch may bring is landed in chunks, each a batch with a snapshot of its own, and
+    then what has changed since they began; between two of them the watch may wish to end.
+
     approve: a batch is for ever, so columns and keys that no model can use must be refused before it.
     Raises LostRace where another run committed the sequence number first, InventoryNeeded where another
     server answers, HeldError where the last batch's manifest or a request is damaged, DriftError where a
     table changes while it is read, ConfigurationError, UnavailableError.
     """
+    done = _poll(source, lake, config, run, approve, reconciled)
+    while done.partial and not run.watch.wished:
+        done = done.then(_poll(source, lake, config, run, approve, reconciled))
+    return done
+
+
+def _poll(
+    source: Source,
+    lake: Lake,
+    config: PipelineConfig,
+    run: Run,
+    approve: Approve,
+    reconciled: Reconciliation,
+) -> Extracted:
     began = time.monotonic()
     head, stored = log.head(lake)
     previous = chain.landed(lake, head, stored) if stored else None
@@ -91,31 +137,46 @@ def extract(
     wants = {name: wanted(name, asked.pending.values(), reconciled.tables) for name in shapes.taken}
     left = None if went_back else previous
     tables = plan(shapes.taken, left, preflight, config.limits, wants)
-    landing = Landing(config, stored, previous, preflight, source.barrier(), shapes, tables, asked, went_back)
+    goes_on = any(table.going_on for table in tables)
+    landing = Landing(
+        config, stored, previous, preflight, source.barrier(), shapes, tables, asked, went_back, goes_on
+    )
     with source.snapshot() as snapshot:
         measure(tables, snapshot, landing.barrier, preflight, config.limits)
         kind = landing.kind()
         if kind is None and previous is not None:
             return _result(landing, head, None, previous.complete_to)
-        files = {
-            table.spec.name: write_parts(lake, table.read, snapshot, head + 1, run) if table.changed else ()
-            for table in tables
-        }
-        inventories = inventory.take(tables, snapshot, lake, head + 1, run, config.limits.list_rows)
+        landing.decide_chunks()
+        batches = ship(tables, snapshot, lake, head + 1, run, chunking.budget(config.limits))
+        if landing.partial:
+            landing, kind = landing.unanswered(), "incremental" if previous else "bootstrap"
+        last = head + len(batches)
+        inventories = inventory.take(landing.tables, snapshot, lake, last, run, config.limits.list_rows)
         text, position = snapshot.text, snapshot.position
     source.settle(position)
-    require_same(shapes.taken, preflight, source.preflight([table.spec for table in tables]))
+    polled = {table.spec.name: shapes.taken[table.spec.name] for table in tables}
+    require_same(polled, preflight, source.preflight([table.spec for table in tables]))
     manifest = replace(
-        landing.manifest(run.run_id, run.code_version, files),
+        landing.manifest(run.run_id, run.code_version, batches[-1]),
         kind=kind or "bootstrap",
         snapshot=text,
         inventory=inventories,
         seconds=round(time.monotonic() - began, 3),
     )
-    log.commit(lake, manifest.seq, manifest.encode())
+    landed = []
+    for piece in landing.pieces(manifest, batches):
+        manifest = replace(piece, previous_sha256=sha256(stored) if stored else None)
+        stored = manifest.encode()
+        log.commit(lake, manifest.seq, stored)
+        landed.append(manifest)
     requests.clear(lake, manifest.served)
+    counts = {each.seq: each.counts for each in landed}
     return replace(
-        _result(landing, manifest.seq, manifest.kind, manifest.complete_to), counts=manifest.counts
+        _result(landing, manifest.seq, manifest.kind, manifest.complete_to),
+        counts=added_up(counts.values()),
+        batches=counts,
+        left=chunking.left(manifest.tables),
+        partial=manifest.partial,
     )
 
 

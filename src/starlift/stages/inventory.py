@@ -26,7 +26,7 @@ def take(
     """
     found = {}
     for poll in polls:
-        if "whole" in poll.read.passes:
+        if "whole" in poll.read.passes and poll.complete:
             found[poll.spec.name] = Inventory("whole", asked=poll.want.keys)
         elif poll.want.anything:
             found[poll.spec.name] = _take(poll, snapshot, lake, seq, run, small)
@@ -39,4 +39,4 @@ def _take(poll: TablePoll, snapshot: SourceSnapshot, lake: Lake, seq: int, run: 
     if inventory.scope not in ("all", "buckets"):
         return inventory
     buckets = inventory.buckets if inventory.scope == "buckets" else None
-    return replace(inventory, files=write_keys(lake, poll.read, buckets, snapshot, seq, run))
+    return replace(inventory, files=write_keys(lake, poll.read, buckets, snapshot, seq, run.run_id))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from starlift.core import chunking
 from starlift.core.config import PipelineConfig
-from starlift.core.manifest import Counts, File, Kind, Manifest, TableState, sha256
+from starlift.core.manifest import Column, Counts, File, Kind, Manifest, TableState, sha256
 from starlift.core.source_check import fingerprint, unnamed_columns
 from starlift.core.units import instant
 from starlift.ports import Barrier, Preflight
-from starlift.stages.polling import TablePoll
+from starlift.stages.polling import NOTHING, TablePoll
 from starlift.stages.requests import Requests
 from starlift.stages.shapes import Shapes
+
+Columns = dict[str, tuple[Column, ...]]
+KeyNames = dict[str, tuple[str, ...]]
+"""Taken columns and key columns by table."""
 
 
 @dataclass(frozen=True)
 class Landing:
     """A poll that is planned. stored, previous: the newest manifest, as bytes and read. tables: those that
-    are read. asked: what it answers. went_back: why the source is not where that batch left it."""
+    are read. asked: what it answers. went_back: why the source is not where that batch left it. goes_on:
+    tables are under way, and nothing else is polled."""
 
     config: PipelineConfig
     stored: bytes | None
@@ -29,18 +36,46 @@ class Landing:
     tables: Sequence[TablePoll]
     asked: Requests
     went_back: str | None
+    goes_on: bool = False
 
     @property
     def unnamed(self) -> dict[str, tuple[str, ...]]:
         """Columns of the source that no list of the configuration has, by table."""
-        found = {table.spec.name: unnamed_columns(table.spec, table.found) for table in self.tables}
+        found = {} if self.previous is None or not self.goes_on else dict(self.previous.unnamed)
+        for table in self.tables:
+            found[table.spec.name] = unnamed_columns(table.spec, table.found)
         return {name: columns for name, columns in found.items() if columns}
+
+    @property
+    def partial(self) -> bool:
+        """Whether more is to come before the tables are those of one snapshot; known once they are read."""
+        return self.goes_on or not all(table.brought.ended for table in self.tables)
+
+    @property
+    def closes(self) -> bool:
+        """Whether the poll closes what was partial."""
+        return chunking.closes(self.previous, self.shapes.taken)
+
+    def decide_chunks(self) -> None:
+        """Have the poll made in chunks if it would read too much; known once the tables are measured."""
+        rows = {table.spec.name: table.about for table in self.tables}
+        whole = {table.spec.name for table in self.tables if "whole" in table.read.passes}
+        if chunking.by_chunks(rows, whole, self.config.limits.max_rows, closing=self.closes):
+            for table in self.tables:
+                table.by_chunks = True
+
+    def unanswered(self) -> Landing:
+        """Return the same without what is asked of the poll: it waits for a batch that is not partial."""
+        tables = [replace(table, want=NOTHING) for table in self.tables]
+        return replace(self, tables=tables, asked=replace(self.asked, pending={}))
 
     def kind(self) -> Kind | None:
         """Return the kind of batch to write, None for no batch at all."""
         previous = self.previous
         if previous is None:
             return "bootstrap"
+        if self.goes_on or self.closes:
+            return "incremental"
         if any(request.kind == "repair" for request in self.asked.pending.values()):
             return "repair"
         others = set(previous.tables) != set(self.config.tables) or previous.held != self._held()
@@ -52,11 +87,35 @@ class Landing:
         due = idle >= self.config.limits.heartbeat or previous.unnamed != self.unnamed
         return "heartbeat" if due else None
 
+    def pieces(self, manifest: Manifest, batches: Sequence[Mapping[str, Sequence[File]]]) -> list[Manifest]:
+        """Return the manifests of what one snapshot brought in several batches, the given one for the last.
+
+        Those before it are partial and leave every table where it was, so that whoever finds them last
+        begins again from there."""
+        known = self.previous.tables if self.previous else {}
+        piece = replace(
+            manifest, kind="incremental", tables=known, inventory={}, served=(), dropped={}, partial=True
+        )
+        pieces = [
+            replace(
+                piece,
+                kind="incremental" if self.previous or number else "bootstrap",
+                seq=manifest.seq + number,
+                files=_all(files),
+                counts={name: _counted(parts) for name, parts in files.items()},
+                passes=dict.fromkeys((name for name, parts in files.items() if parts), "chunk"),
+            )
+            for number, files in enumerate(batches[:-1])
+        ]
+        kind = "incremental" if pieces and manifest.kind == "bootstrap" else manifest.kind
+        return [*pieces, replace(manifest, kind=kind, seq=manifest.seq + len(pieces))]
+
     def manifest(self, run_id: str, code_version: str, files: Mapping[str, Sequence[File]]) -> Manifest:
         """Return the manifest of the next batch, but for kind, snapshot and inventory.
 
         files: those written, by table."""
-        barrier, shapes, states = self.barrier, self.shapes, self._states()
+        barrier, states = self.barrier, self._states()
+        schema, keys = self._schema(states)
         return Manifest(
             source=self.config.source_name,
             seq=(self.previous.seq if self.previous else 0) + 1,
@@ -69,19 +128,20 @@ class Landing:
             identity=self.preflight.identity,
             snapshot="",
             tables=states,
-            schema=shapes.schema,
-            fingerprints={name: fingerprint(columns) for name, columns in shapes.schema.items()},
-            keys=shapes.keys,
-            files=tuple(file for parts in files.values() for file in parts),
+            schema=schema,
+            fingerprints={name: fingerprint(columns) for name, columns in schema.items()},
+            keys=keys,
+            files=_all(files),
             counts={name: _counted(parts) for name, parts in files.items()},
-            passes={table.spec.name: "+".join(sorted(table.read.passes)) for table in self.tables},
+            passes={table.spec.name: table.passes for table in self.tables},
             watermark_holder=dict(barrier.holder) if barrier.holder else None,
             served=(*self.asked.answered, *self.asked.pending),
             dropped=self._dropped(),
             unnamed=self.unnamed,
             held=self._held(),
-            added={name: taken.added for name, taken in shapes.taken.items() if taken.added},
-            rekeyed=shapes.rekeyed,
+            added=self._added(),
+            rekeyed=self._rekeyed(),
+            partial=self.partial,
         )
 
     def _states(self) -> dict[str, TableState]:
@@ -90,8 +150,40 @@ class Landing:
         states = {table.spec.name: table.next_state() for table in self.tables}
         kept = self.previous.tables if self.previous else {}
         if self.went_back:
-            kept = {name: replace(state, W=None, px=None, px_at=None) for name, state in kept.items()}
-        return {name: states[name] if name in states else kept[name] for name in self.shapes.schema}
+            nowhere: dict[str, Any] = {"W": None, "px": None, "px_at": None, "chunk": None}
+            kept = {name: replace(state, **nowhere) for name, state in kept.items()}
+        # while tables are under way a new one waits
+        return {
+            name: states[name] if name in states else kept[name]
+            for name in self.shapes.schema
+            if name in states or name in kept
+        }
+
+    def _schema(self, states: Collection[str]) -> tuple[Columns, KeyNames]:
+        """Columns and keys by table; while others are under way a table is as the last batch read it."""
+        polled = {table.spec.name for table in self.tables}
+        schema, keys = dict(self.shapes.schema), dict(self.shapes.keys)
+        if self.goes_on and self.previous:
+            schema |= {name: self.previous.schema[name] for name in states if name not in polled}
+            keys |= {name: self.previous.keys[name] for name in states if name not in polled}
+        return {name: schema[name] for name in states}, {name: keys[name] for name in states}
+
+    def _rekeyed(self) -> tuple[str, ...]:
+        """Tables whose rows may have other key texts than in the last batch, or than before their chunks."""
+        before = self.previous.rekeyed if self.previous and self.goes_on else ()
+        polled = [table.spec.name for table in self.tables]
+        return tuple(name for name in polled if name in (*before, *self.shapes.rekeyed))
+
+    def _added(self) -> dict[str, tuple[str, ...]]:
+        """Columns that the last batch had not; of a table under way, that it had not before its chunks."""
+        before = self.previous.added if self.previous and self.goes_on else {}
+        added = {}
+        for table in self.tables:
+            name = table.spec.name
+            columns = dict.fromkeys((*before.get(name, ()), *self.shapes.taken[name].added))
+            if columns:
+                added[name] = tuple(columns)
+        return added
 
     def _held(self) -> dict[str, str]:
         return {name: error.message for name, error in self.shapes.held.items()}
@@ -101,6 +193,10 @@ class Landing:
         for request in (request for request in self.asked.pending.values() if request.kind == "drop"):
             dropped.setdefault(request.table, {}).update(dict.fromkeys(request.keys, request.reason))
         return dropped
+
+
+def _all(files: Mapping[str, Sequence[File]]) -> tuple[File, ...]:
+    return tuple(file for parts in files.values() for file in parts)
 
 
 def _counted(files: Sequence[File]) -> Counts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from starlift.core import paths
@@ -11,19 +11,20 @@ from starlift.core.requests import Request
 from starlift.errors import HeldError, LostRace
 from starlift.ports import Applied, Ask, Lake, Loaded, Warehouse
 from starlift.stages import chain, log, requests
+from starlift.stages.watch import UNWATCHED, Watch
 
 
 def load(
     processed: Lake,
     warehouse: Warehouse,
-    progress: Callable[[str, str, int], None] = lambda *_: None,
+    watch: Watch = UNWATCHED,
     ingestion: Lake | None = None,
     confirmed: Collection[int] = (),
     released: Collection[int] = (),
 ) -> list[Loaded]:
     """Apply every pending batch and return what each did; an empty list where nothing is pending.
 
-    progress(stage, batch, rows) is told of each batch before its work begins. ingestion: the lake in which
+    The watch is told of each batch before its work begins. ingestion: the lake in which
     the next extract finds what is asked of it; a load without one asks nothing. confirmed: batches that may
     delete however much they find deleted. released: batches of which the star may refuse however many rows.
 
@@ -35,7 +36,7 @@ def load(
     loaded: list[Loaded] = []
     for seq, data in log.following(processed, last.seq if last else 0):
         manifest = chain.processed(processed, seq, data)
-        progress("load", f"batch {seq}", sum(file.rows for file in manifest.star))
+        watch("load", f"batch {seq}", sum(file.rows for file in manifest.star))
         asking = _Asking(processed, ingestion, manifest, sha256(data))
         try:
             done = _apply(processed, warehouse, data, asking.ask, seq in confirmed, seq in released)

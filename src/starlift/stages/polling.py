@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from starlift.core import polling
+from starlift.core import chunking, polling
+from starlift.core.chunking import Brought
 from starlift.core.config import Limits, TableSpec
 from starlift.core.drift import Known, Taken, known
 from starlift.core.inventory import Wanted
-from starlift.core.manifest import Column, Manifest, Mode, TableState
+from starlift.core.manifest import Chunk, Column, Manifest, Mode, TableState
 from starlift.core.polling import Measure, Reached, Read
 from starlift.core.source_check import SourceTable, choose_mode, shape_of
 from starlift.ports import Barrier, Preflight, SourceSnapshot
 
 NOTHING = Wanted()
+NONE = Brought()
 
 
 @dataclass
@@ -22,7 +24,8 @@ class TablePoll:
     """One table on its way through a poll.
 
     state: where the last batch left it, None where that counts no more. want: what is asked of it beside
-    what has changed."""
+    what has changed. going_on: the table is under way, and this is its next chunk. by_chunks: the poll is
+    made in chunks, and this is one. brought: what was shipped of the table; split: in several batches."""
 
     spec: TableSpec
     found: SourceTable
@@ -33,23 +36,82 @@ class TablePoll:
     want: Wanted = NOTHING
     reached: Reached = field(default_factory=lambda: Reached("", "", None))
     measure: Measure = field(default_factory=lambda: Measure({}, {}, None))
+    going_on: bool = False
+    by_chunks: bool = False
+    brought: Brought = NONE
+    split: bool = False
 
     @property
     def changed(self) -> bool:
         """Whether the poll shows anything else than the last manifest foretold."""
-        return not polling.unchanged(self.read, self.state, self.measure)
+        return self.going_on or not polling.unchanged(self.read, self.state, self.measure)
+
+    @property
+    def rows(self) -> int:
+        """The rows of the table, about, as far as they were counted; else 0."""
+        chunk = self.chunk
+        return (chunk.about if chunk.whole else 0) if chunk else self.measure.count or 0
+
+    @property
+    def about(self) -> int:
+        """How many rows the poll, or all chunks together, are to bring; exact but for chunks."""
+        if self.chunk:
+            return self.chunk.about
+        if not self.changed:
+            return 0
+        if "whole" in self.read.passes or self.read.new_relations:
+            return self.measure.count or 0
+        # each of them may be selected by both passes
+        return sum(count for count, _ in self.measure.now.values()) + len(self.read.keys)
+
+    @property
+    def before(self) -> int:
+        """How many rows earlier chunks have brought."""
+        return self.chunk.rows if self.chunk else 0
+
+    @property
+    def left(self) -> int:
+        """How many rows are still to be brought, about."""
+        return max(self.about - self.before, 0)
+
+    @property
+    def chunk(self) -> Chunk | None:
+        """How far the table has come, where this is its next chunk."""
+        return self.state.chunk if self.going_on and self.state else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the batch has all that the poll selects of the table, as of one snapshot."""
+        return self.brought.ended and not (self.going_on or self.split)
+
+    @property
+    def passes(self) -> str:
+        """What the manifest says of how the table was read."""
+        return "+".join(sorted(self.read.passes)) if self.complete else "chunk"
 
     def restart(self) -> None:
         """Read the table whole, as if no batch before had."""
-        self.state = None
+        self.state, self.going_on, self.by_chunks = None, False, False
         self.read = polling.plan(self.spec, None, self.found, self.mode)
 
     def next_state(self) -> TableState:
         """Return where the next poll of the table starts."""
-        state = polling.advance(self.read, self.state, self.reached, self.measure)
-        shape = shape_of(self.spec, self.found)
+        if self.going_on and self.state:
+            return chunking.advance(self.state, self.brought)
+        state = self.as_found(polling.advance(self.read, self.state, self.reached, self.measure))
+        if self.brought.ended:
+            return state
+        return chunking.suspend(self.state, state, self.read, self.brought, self.about)
+
+    def as_found(self, state: TableState) -> TableState:
+        """Return a state with what the catalogue shows of the table now."""
         return replace(
-            state, mode=self.mode, relations=self.found.relations, shape=shape, cursor=self.spec.cursor
+            state,
+            mode=self.mode,
+            columns=self.spec.taken,
+            relations=self.found.relations,
+            shape=shape_of(self.spec, self.found),
+            cursor=self.spec.cursor,
         )
 
 
@@ -62,21 +124,37 @@ def plan(
 ) -> list[TablePoll]:
     """Return what to read of each table, before clock and horizon are known (`measure` fixes the rest).
 
+    While tables are under way their next chunks are all that is read.
     previous: the last batch, None where the source is not where it left it. wants: what is asked by table.
     Raises what `choose_mode` raises of a table that cannot be read as it is declared.
     """
     polls = []
-    for name, taken in tables.items():
+    under_way = chunking.under_way(previous.tables, tables) if previous else []
+    for name in under_way or tables:
+        taken = tables[name]
         spec, found, before = taken.spec, preflight.tables[name], known(previous, name)
         state = before.state if before else None
         want = _with_vanished(wants.get(name, NOTHING), state, found)
         mode = choose_mode(spec, found, preflight.sees_all, limits)
-        start = state if before and not want.whole and _same(before, taken, found) else None
+        same = before is not None and _same(before, taken, found)
+        start = state if same and not want.whole and not under_way else None
         read = polling.plan(spec, start, found, mode)
         if "whole" not in read.passes:
             read = replace(read, keys=want.keys)
-        polls.append(TablePoll(spec, found, taken.columns, state, mode, read, want))
+        poll = TablePoll(spec, found, taken.columns, state, mode, read, want)
+        polls.append(_go_on(poll, same=same) if under_way else poll)
     return polls
+
+
+def _go_on(poll: TablePoll, *, same: bool) -> TablePoll:
+    """Return the next chunk of a table under way: the first anew where its shape, or what it consists of,
+    is no longer the same, since rows may then lie behind that were not there when the chunks came past."""
+    assert poll.state is not None  # noqa: S101 - only of tables under way
+    state = poll.state
+    if not same or state.relations != poll.found.relations:
+        state = poll.as_found(chunking.again(state))
+    read = chunking.resume(poll.read, state)
+    return replace(poll, state=state, read=read, mode=state.mode, want=NOTHING, going_on=True, by_chunks=True)
 
 
 def _with_vanished(want: Wanted, state: TableState | None, found: SourceTable) -> Wanted:
@@ -111,10 +189,14 @@ def measure(
     """
     sound = preflight.sees_all and barrier.blind == 0 and barrier.prepared == 0
     states = {poll.spec.name: poll.state for poll in polls if poll.state}
-    lost = polling.beyond_horizon(states, snapshot.xmin)
+    # of a table under way polling will go on from where its chunks began
+    starts = {name: replace(state, px=state.chunk.px) for name, state in states.items() if state.chunk}
+    lost = {*polling.beyond_horizon(states, snapshot.xmin), *polling.beyond_horizon(starts, snapshot.xmin)}
     for poll in polls:
         if poll.spec.name in lost:
             poll.restart()
+        if poll.going_on:
+            continue
         moved = polling.next_watermark(poll.spec, poll.state, (barrier.clock, barrier.oldest), sound, limits)
         poll.reached = Reached(barrier.clock, snapshot.xmin, moved)
         poll.read = polling.with_xid_pass(poll.read, poll.state, barrier.clock, limits.xid_every)

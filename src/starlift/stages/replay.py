@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from starlift.core import paths
 from starlift.core.manifest import sha256
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake, Loaded, Replica
 from starlift.stages import chain, log
 from starlift.stages.load import load
+from starlift.stages.watch import UNWATCHED, Watch
 
 
 def replay(
     processed: Lake,
     replica: Replica,
     schema: str,
-    progress: Callable[[str, str, int], None] = lambda *_: None,
+    watch: Watch = UNWATCHED,
 ) -> list[Loaded]:
     """Apply every batch that the replica has not, and return what each did.
 
@@ -39,4 +38,4 @@ def replay(
                 f"drop it, or take another: starlift replay --into {schema}_2",
             )
     # what a person confirmed, or would have to, is a part of the history
-    return load(processed, replica, progress, confirmed=range(seq + 1), released=range(seq + 1))
+    return load(processed, replica, watch, confirmed=range(seq + 1), released=range(seq + 1))

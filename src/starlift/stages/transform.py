@@ -6,7 +6,7 @@ after the processed lake's head; events only say that it is time to look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlift.core import holding
@@ -15,6 +15,7 @@ from starlift.core.manifest import Counts, Kind, Manifest, Processed, sha256
 from starlift.core.models import Model, check_unchanged
 from starlift.ports import Engine, Lake
 from starlift.stages import chain, log
+from starlift.stages.watch import UNWATCHED, Watch
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     models: Sequence[Model],
     engine: Engine,
     code_version: str,
-    progress: Callable[[str, str, int], None] = lambda *_: None,
+    watch: Watch = UNWATCHED,
     hold: Hold = NEVER,
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
 
-    progress(stage, batch, rows) is told of each batch before its work begins. hold: how many rows of a batch
-    may go into quarantine.
+    The watch is told of each batch before its work begins, and may wish to end between two chunks. hold: how
+    many rows of a batch may go into quarantine.
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
@@ -59,11 +60,18 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
         check_unchanged(ordered, before.models)
         chain.check_origin((ingestion, processed), before, log.read(ingestion, seq))
     digest = before.ingestion_sha256 if before else None
-    done = []
+    done: list[Transformed] = []
+    last = 0
     for number, landed in log.following(ingestion, seq):
         manifest = chain.landed(ingestion, number, landed, digest)
         digest = sha256(landed)
-        progress("transform", f"batch {number}", sum(file.rows for file in manifest.files))
+        if manifest.partial:
+            if done and watch.wished:
+                break
+            last = last or log.head(ingestion)[0]
+            watch.begin()
+        rows = sum(file.rows for file in manifest.files)
+        watch("transform", f"batch {number}", rows, rows * max(last - number, 0))
         made, batch, rejected = _process(
             (ingestion, processed), landed, stored, ordered, engine, code_version
         )

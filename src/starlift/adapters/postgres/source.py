@@ -7,12 +7,14 @@ import shlex
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pg8000.native
 
+from starlift.adapters.postgres import chunk_sql, withholding
 from starlift.adapters.postgres import source_sql as sql
-from starlift.adapters.postgres import withholding
+from starlift.adapters.postgres.chunk_sql import KeyColumn
 from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, translated
 from starlift.core.config import TableSpec
 from starlift.core.hmac_key import HmacKey
@@ -21,7 +23,7 @@ from starlift.core.manifest import Column, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
 from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError, UnavailableError
-from starlift.ports import Barrier, Preflight
+from starlift.ports import Barrier, Bound, Preflight
 
 CHUNK = 1 << 18
 """Bytes gathered from the server before they are handed on."""
@@ -218,14 +220,20 @@ class PostgresSnapshot:
             found[when][kind] = (digests[2 * index], digests[2 * index + 1])
         return Measure(found["now"], found["following"], count if read.scans else None)
 
-    def copy(self, read: Read, sink: Callable[[bytes], None]) -> int:
+    def copy(self, read: Read, sink: Callable[[bytes], None], bound: Bound | None = None) -> int:
         values = sql.values(read, 0)
-        if read.apart:
+        # of a read in chunks all rows are looked at before the first of them is taken
+        if read.apart and read.after is None:
             with self._source.reading(read) as connection:
                 _set(connection, values)
                 if found := connection.run(sql.repeated(read)):
                     raise _repeated(read, found[0][0])
-        return self._stream(read, sql.copy(read), values, sink)
+        if bound is None:
+            return self._stream(read, sql.copy(read), values, sink)
+        with self._source.reading(read) as connection:
+            key = _key(connection, read)
+        statement = chunk_sql.first_lines(read, key, bound)
+        return self._stream(read, statement, {**values, **chunk_sql.settings(read)}, sink)
 
     def sums(self, read: Read) -> Sums:
         with self._source.reading(read) as connection:
@@ -246,6 +254,17 @@ class PostgresSnapshot:
         if not gathered.is_text:
             raise _stopped(read, self._source.dsn, _NO_TEXT)
         return int(connection.row_count)
+
+
+def _key(connection: pg8000.native.Connection, read: Read) -> list[KeyColumn]:
+    schema, relation = read.address
+    found = connection.run(chunk_sql.KEY, schema=schema, relation=relation or read.table)
+    columns = {name: KeyColumn(name, kind, natural) for name, kind, natural in found}
+    return [
+        # what is cast before it is printed does not read back as what it is
+        replace(columns[name], natural=columns[name].natural and name not in read.forms)
+        for name in read.key
+    ]
 
 
 def _set(connection: pg8000.native.Connection, settings: Mapping[str, str]) -> None:

@@ -248,6 +248,11 @@ def _value(read: Read, column: str) -> str:
     return _HMAC.format(value=value) if column in read.hmac else value
 
 
+def printed(read: Read, column: str) -> str:
+    """Return the expression of a column's text, as a line has it."""
+    return f"{_value(read, column)}::text"
+
+
 def source_hash(read: Read) -> str:
     """Return the expression of a row's source hash, a signed 64-bit integer."""
     columns = ", ".join(_value(read, column) for column in read.columns)
@@ -272,7 +277,7 @@ def repeated(read: Read) -> str:
     """Return the query of one key, as key text, by which two rows would be known, one of them of this read;
     or of one with a NULL in it. No index answers for what a view shows or children by inheritance add."""
     key = ", ".join(f"t.{identifier(name)}" for name in read.apart)
-    texts = [f"{_value(read, name)}::text" for name in read.apart]
+    texts = [printed(read, name) for name in read.apart]
     rows = predicate(read, 0)
     if read.has_xids:
         rows = f"({key}) IN (SELECT {key} {_from(read)} WHERE {rows})"
@@ -284,21 +289,26 @@ def repeated(read: Read) -> str:
 
 
 def copy(read: Read) -> str:
-    """Return the COPY that prints a read's rows as JSON lines.
-
-    JSON text has no control characters, so quote and delimiter never occur and lines come out as they are.
-    """
-    columns = ", ".join(f"{_value(read, name)}::text AS {identifier(name)}" for name in read.columns)
-    hashed = f"{source_hash(read)}::text AS _hash"
-    return _printed(f"SELECT {columns}, {hashed} {_from(read)} WHERE {predicate(read, 0)}")
+    """Return the COPY that prints a read's rows as JSON lines."""
+    return out(lines(rows(read)))
 
 
-def _printed(rows: str) -> str:
-    return (
-        # r alone would be a column of that name
-        f"COPY (SELECT row_to_json(r.*) FROM ({rows}) AS r) TO STDOUT "  # noqa: S608
-        r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
-    )
+def rows(read: Read) -> str:
+    """Return the query of a read's rows as text columns, with their source hash."""
+    columns = ", ".join(f"{printed(read, name)} AS {identifier(name)}" for name in read.columns)
+    return f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
+
+
+def lines(rows: str) -> str:
+    """Return the query of rows as JSON lines."""
+    # r alone would be a column of that name
+    return f"SELECT row_to_json(r.*)::text AS line FROM ({rows}) AS r"  # noqa: S608
+
+
+def out(lines: str) -> str:
+    """Return the COPY of lines as they are: JSON text has no control characters, so quote and delimiter
+    never occur."""
+    return f"COPY ({lines}) TO STDOUT " r"WITH (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')"
 
 
 def sums(read: Read) -> str:
@@ -322,4 +332,4 @@ def keys(read: Read, *, of_buckets: bool) -> str:
     if of_buckets:
         buckets = f"unnest(CAST(current_setting('{BUCKETS}') AS integer[]))"
         rows += f" WHERE {_bucket(read)} IN (SELECT {buckets})"
-    return _printed(rows)
+    return out(lines(rows))

@@ -1,0 +1,22 @@
+"""Whoever watches long work: is told how far it is, and may wish it to end between two batches."""
+
+from __future__ import annotations
+
+
+class Watch:
+    """Hears nothing and wishes nothing; others do."""
+
+    def __call__(self, stage: str, what: str, rows: int, left: int = 0, /) -> None:
+        """Be told that a stage is at a table or batch: rows of it, and rows that the stage has still to do,
+        about; 0 where nobody knows."""
+
+    def begin(self) -> None:
+        """Be told that work of several batches begins: it is worth ending between two, and not within one."""
+
+    @property
+    def wished(self) -> bool:
+        """Whether the work is to end when its batch is done. What is left is for the next run."""
+        return False
+
+
+UNWATCHED = Watch()
