@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import date
@@ -27,6 +28,13 @@ Here = Callable[..., Said]
 def fill(connection: pg8000.native.Connection) -> None:
     """Put a Totesys of some thirty orders into an empty one."""
     load(connection, generate(11, date(2024, 11, 4), 1, 0.9))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> None:
+    """Heed Ctrl-C, so that the commands do: tests in the background of a script ignore it, and what a
+    process ignores its children ignore too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -202,5 +202,5 @@ def test_a_person_sees_the_tables_that_moved_their_numbers_aligned() -> None:
         "dim_staff     11,186        0         0          0           0",
         "",
         f"batch 2 applied, complete to {NOW} (extract 0.25 s, load 1.00 s)",
-        "1 row in quarantine; see them: starlift status",
+        "1 row in quarantine; see them: starlift quarantine list",
     ]

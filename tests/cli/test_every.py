@@ -87,20 +87,36 @@ def test_a_failure_in_the_loop_is_reported_and_tried_again(project: Project) -> 
     assert project.ended(process).code == 0
 
 
+FAULT = """
+from pathlib import Path
+from starlift.stages import cycle
+
+sound = cycle.run_cycle
+
+def faulty(*words):
+    if Path("faulty").exists():
+        raise LookupError("nobody foresaw this")
+    return sound(*words)
+
+cycle.run_cycle = faulty
+"""
+"""Python runs `sitecustomize` first. No input is known to bring such a fault about: it would be mended."""
+
+
 def test_a_fault_that_nobody_foresaw_is_reported_and_the_next_cycle_tries_again(project: Project) -> None:
-    garbage = project.lake / "processed" / "manifests" / "00000000000000000001.json"
-    garbage.parent.mkdir()
-    garbage.write_text("garbage")
-    process = project.start("run", "--every", "1s", "--json")
+    (project.folder / "sitecustomize.py").write_text(FAULT)
+    fault = project.folder / "faulty"
+    fault.touch()
+    process = project.start("run", "--every", "1s", "--json", PYTHONPATH=str(project.folder))
     assert next_object(process)["error"]["code"] == "unexpected"
-    garbage.unlink()
+    fault.unlink()
     while "outcome" not in (document := next_object(process)):
         assert document["error"]["code"] == "unexpected"
     assert document["outcome"] == "applied"
     process.send_signal(signal.SIGTERM)
     said = project.ended(process)
     assert said.code == 0
-    assert "JSONDecodeError" in said.err
+    assert "LookupError: nobody foresaw this" in said.err
 
 
 def test_a_configuration_that_cannot_work_ends_the_loop(untouched: Project) -> None:
