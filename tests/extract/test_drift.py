@@ -294,6 +294,21 @@ def test_what_the_source_changed_and_no_model_can_use_holds_the_table(two: Extra
     assert [row["id"] for row in two.rows(3)] == ["9"]
 
 
+def test_what_source_and_configuration_changed_together_may_need_each_other(
+    two: Extractor, shop: Shop
+) -> None:
+    def approve(schema: Any, *_: Any) -> None:
+        if len(schema["item"]) == 1 and len(schema["shelf"]) == 2:
+            raise ConfigurationError("an item of one column needs a shelf of three", "starlift run")
+
+    two.approve = approve
+    declare(two, new_columns="add")
+    two.config.tables["item"] = replace(two.config.tables["item"], columns=("id",))
+    shop.run("ALTER TABLE shelf ADD height int")
+    assert two.poll().held == {}
+    assert [len(columns) for columns in two.manifest(2).schema.values()] == [1, 3]
+
+
 def test_of_two_tables_that_the_source_changed_one_may_go_on(two: Extractor, shop: Shop) -> None:
     two.approve = refusing("bigint")
     shop.run("ALTER TABLE shelf ALTER place TYPE text")

@@ -83,19 +83,33 @@ def require_same(tables: Mapping[str, Taken], before: Preflight, after: Prefligh
 
 
 def _ask(shapes: Shapes, previous: Manifest | None, approve: Approve) -> None:
-    """Ask for what the configuration changed, then for each table that the source changed."""
-    if previous is None:
-        approve(shapes.schema, shapes.keys, ())
-    elif (previous.schema, previous.keys) != (shapes.schema, shapes.keys):
-        others = [name for name, key in shapes.keys.items() if previous.keys.get(name, key) != key]
-        approve(shapes.schema, shapes.keys, others)
-    for name, taken in list(shapes.taken.items()):
-        if not taken.by_source:
-            continue
+    """Ask for all that changed; where that is refused, for what the configuration changed, and then for each
+    table that the source changed, which is held if it is at fault."""
+    changed = {name: taken.columns for name, taken in shapes.taken.items() if taken.by_source}
+    others = _redeclared(shapes, previous)
+    together = {**shapes.schema, **changed}
+    if previous is not None and (previous.schema, previous.keys) == (together, shapes.keys):
+        return
+    try:
+        approve(together, shapes.keys, others)
+    except ConfigurationError:
+        if not changed:
+            raise
+    else:
+        shapes.schema.update(changed)
+        return
+    approve(shapes.schema, shapes.keys, others)
+    for name, columns in changed.items():
         try:
-            approve({**shapes.schema, name: taken.columns}, shapes.keys, ())
+            approve({**shapes.schema, name: columns}, shapes.keys, others)
         except ConfigurationError as error:
             shapes.held[name] = DriftError(error.message, error.hint)
             del shapes.taken[name]
         else:
-            shapes.schema[name] = taken.columns
+            shapes.schema[name] = columns
+
+
+def _redeclared(shapes: Shapes, previous: Manifest | None) -> list[str]:
+    """Tables whose key is declared otherwise than in the last batch."""
+    before = previous.keys if previous else {}
+    return [name for name, key in shapes.keys.items() if before.get(name, key) != key]
