@@ -138,6 +138,22 @@ class PostgresForTests:
             owner, analyst = (self.url(name, role) for role in ROLES[1:])
             yield WarehouseDatabase(name, self.url(name), owner, analyst)
 
+    @contextmanager
+    def copies(
+        self, source: SourceDatabase, warehouse: WarehouseDatabase
+    ) -> Iterator[tuple[SourceDatabase, WarehouseDatabase]]:
+        """Copies of two databases that nobody is connected to, for a block."""
+        # a copy has everything but what is granted on the database itself
+        roles = ("roles/source.sql",), ("roles/warehouse.sql", "roles/analyst.sql")
+        with (
+            self._database("source", source.name, roles[0]) as name,
+            self._database("warehouse", warehouse.name, roles[1]) as other,
+        ):
+            yield (
+                SourceDatabase(name, self.url(name), self.url(name, "starlift_source")),
+                WarehouseDatabase(other, self.url(other), *(self.url(other, role) for role in ROLES[1:])),
+            )
+
     def close(self) -> None:
         """Close the connection; the server stays."""
         self._admin.close()

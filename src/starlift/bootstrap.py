@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlift.adapters.postgres.warehouse import PostgresWarehouse
     from starlift.core.models import Model
     from starlift.ports import Lake
+    from starlift.stages.generations import Current
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,15 @@ class Pipeline:
         return self._lake("STARLIFT_INGESTION")
 
     @cached_property
-    def processed(self) -> Lake:
-        """The lake of star rows."""
+    def processed(self) -> Current:
+        """The lake of star rows: its current generation."""
+        from starlift.stages.generations import Current
+
+        return Current(self.processed_root)
+
+    @cached_property
+    def processed_root(self) -> Lake:
+        """The lake of star rows as a whole, with all its generations."""
         return self._lake("STARLIFT_PROCESSED")
 
     def _lake(self, variable: str) -> Lake:

@@ -3,7 +3,8 @@
     StarliftError                        exit 1   nothing foreseen: report it
     ├── ConfigurationError               exit 2   fix the configuration
     ├── HeldError                        exit 4   look at the data or the source, then decide
-    │   └── InventoryNeeded                       the source is not the one the last batch saw
+    │   ├── InventoryNeeded                       the source is not the one the last batch saw
+    │   └── TooManyRejected                       too large a share of a batch would go into quarantine
     ├── UnavailableError                 exit 5   fix the connection or the permission, then run again
     ├── LostRace                         exit 6   nothing: another run did the work
     └── DriftError                       exit 7   the source's shape changed under the pipeline
@@ -50,6 +51,10 @@ class InventoryNeeded(HeldError):
     """The source may have lost or gained rows that no poll can see (restore, new server, swap)."""
 
     code = "inventory_needed"
+
+
+class TooManyRejected(HeldError):
+    """A batch of which more rows would go into quarantine than a person lets pass unasked."""
 
 
 class UnavailableError(StarliftError):

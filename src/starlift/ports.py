@@ -175,6 +175,18 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Load:
+    """How one batch came into the star. applied_at: ISO 8601 in UTC. counts: as the load recorded them."""
+
+    seq: int
+    kind: str
+    clock: str
+    applied_at: str
+    seconds: float
+    counts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class StarCounts:
     """What a batch did to one star table. Facts: versions = new versions of known keys, updated = versions
     that were filled in place."""
@@ -253,6 +265,50 @@ class Warehouse(Protocol):
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
         ConfigurationError if a model's columns do not fit the star's. After an unknown commit outcome
         (connection lost in COMMIT) call `applied` again."""
+        ...
+
+
+class BuildTarget(Warehouse, Protocol):
+    """The star once more, beside the live one, where no reader looks."""
+
+    def __enter__(self) -> BuildTarget: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def prepare(self, models: Sequence[ModelRef]) -> None:
+        """Make it, empty; one that is there and was made by today's DDL stays as it is.
+
+        Raises ConfigurationError where something else is in its place, or the DDL does not fit the models."""
+        ...
+
+    def check(self, models: Sequence[ModelRef]) -> None:
+        """Raise HeldError, naming it, where a row refers to one that is not there."""
+        ...
+
+    def discard(self) -> None:
+        """Take it away, if it is there."""
+        ...
+
+
+class LiveWarehouse(Warehouse, Protocol):
+    """The warehouse that readers see."""
+
+    @property
+    def build(self) -> BuildTarget:
+        """Its build target, which has a connection of its own."""
+        ...
+
+    def loads(self, seq: int) -> Sequence[Load]:
+        """Return how the batches after `seq` came into the star, in order."""
+        ...
+
+    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
+        """Make the star what its build target is, in one transaction, and take the target away.
+
+        gone: star tables that no model makes any more; they are emptied where they are still there.
+        Return the names of the tables that changed; None, with nothing done, where the star has come
+        further than the target. Raises HeldError or ConfigurationError where the rows or the DDL break a
+        key or do not fit, by name; LostRace where another load holds the lock."""
         ...
 
 

@@ -10,6 +10,7 @@ from starlift.core.manifest import Identity, Manifest, ModelRef, Processed, sha2
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError, HeldError, StarliftError, UnavailableError
 from starlift.ports import Applied, Ask, Batch, Loaded
+from starlift.stages.generations import Current
 from starlift.stages.readiness import check_ready
 
 NOW = "2024-11-15 12:00:00+00:00"
@@ -44,7 +45,7 @@ class Place:
         raise AssertionError("a check applies nothing")
 
     def check(self, *models: Model) -> None:
-        check_ready((self.ingestion, self.processed), self, models or (MODEL,), {"staff"})
+        check_ready((self.ingestion, Current(self.processed)), self, models or (MODEL,), {"staff"})
 
 
 MODEL = Model("dim_staff", "dimension", "One row.", ("staff_id",), "staff", (), "SELECT 1", (), "digest")

@@ -128,6 +128,9 @@ def test_every_kind_of_object_has_a_place_of_its_own() -> None:
         for make in (paths.star, paths.filled, paths.ledger, paths.snapshot, paths.quarantine)
     ]
     places += [paths.data("t", 1, "r", 0), paths.inventory("t", 1, "r", 0)]
-    places += [paths.request("01H"), paths.manifest(1), paths.HEAD]
-    assert len({place.rsplit("/", 1)[0] for place in places if place != paths.HEAD}) == len(places) - 1
+    places += [paths.request("01H"), paths.manifest(1), paths.begun(1)]
+    assert len({place.rsplit("/", 1)[0] for place in places}) == len(places)
     assert {place.split("/")[0] for place in places} - {"t"} == paths.RESERVED
+    assert {paths.HEAD.split("/")[0], paths.GENERATION.split("/")[0]} <= paths.RESERVED
+    assert paths.generation(0) == ""
+    assert paths.committed(2).startswith(paths.generation(2))

@@ -128,7 +128,7 @@ def test_a_changed_set_of_models_is_refused_by_name_with_the_way_to_rebuild(
     with pytest.raises(ConfigurationError, match=message) as caught:
         check_unchanged(models, before)
     assert "until it is rebuilt" in caught.value.message
-    assert caught.value.hint.endswith("then: starlift migrate && starlift run")
+    assert caught.value.hint.endswith("or rebuild: starlift rebuild")
 
 
 def test_the_same_models_in_another_order_are_no_change() -> None:

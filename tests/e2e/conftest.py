@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -60,6 +61,17 @@ def eventful(still_server: PostgresForTests, tmp_path_factory: pytest.TempPathFa
         new_project(still_server, source, tmp_path_factory.mktemp("eventful")) as project,
     ):
         live_eventfully(project)
+        yield project
+
+
+@pytest.fixture
+def lived(still_server: PostgresForTests, eventful: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the pipeline with a history, and files of its own."""
+    with still_server.copies(eventful.source, eventful.warehouse) as (source, warehouse):
+        project = Project(source, warehouse, tmp_path)
+        for name, lake in eventful.lakes.items():
+            shutil.copytree(lake, project.lakes[name])
+        project.own_sql()
         yield project
 
 

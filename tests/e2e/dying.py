@@ -164,6 +164,6 @@ class DyingPipeline(Pipeline):
         return DyingLake(open_lake(self.settings.need("STARLIFT_INGESTION")), "ingestion", self.fuse)
 
     @cached_property
-    def processed(self) -> Lake:
+    def processed_root(self) -> Lake:
         """A lake with the fuse in it."""
         return DyingLake(open_lake(self.settings.need("STARLIFT_PROCESSED")), "processed", self.fuse)

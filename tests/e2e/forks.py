@@ -3,6 +3,7 @@ with a line of JSON. A fork spares a cycle the second that its imports take, so 
 
     run 2 0.1           two `starlift run --json`, 0.1 s after one another: a list of {code, stdout, stderr}
     kill processed 17   a cycle that kills itself at its 17th step there: {code, step}; -9 if it came so far
+    kill_rebuild ...    the same of a rebuild
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from starlift.entrypoints import cli, local
+from starlift.entrypoints import cli, local, rebuilding
+from starlift.errors import StarliftError
 from starlift.settings import read
+from starlift.stages.watch import UNWATCHED
 from tests.e2e.dying import DyingPipeline, Fuse
 
 BEFOREHAND = (
     "duckdb pandas pyarrow.compute pyarrow.json pyarrow.parquet starlift.adapters.duckdb_engine "
-    "starlift.stages.load starlift.stages.readiness starlift.stages.star_batch starlift.stages.transform"
+    "starlift.stages.approval starlift.stages.load starlift.stages.readiness starlift.stages.rebuild "
+    "starlift.stages.star_batch starlift.stages.transform"
 )
 """What a cycle imports when it comes to it; here once, so that no fork has to."""
 
@@ -83,17 +87,32 @@ def run_together(number: str, apart: str) -> list[dict[str, Any]]:
         ]
 
 
-def kill_at(place: str, step: str) -> dict[str, Any]:
-    """Run a cycle that kills itself at a step, if it has so many."""
+def cycle_errors(pipeline: DyingPipeline) -> Sequence[StarliftError]:
+    """Run a cycle; return what went wrong."""
+    return local.cycle(pipeline).errors
+
+
+def rebuild_errors(pipeline: DyingPipeline) -> Sequence[StarliftError]:
+    """Rebuild; return what went wrong."""
+    try:
+        return rebuilding.answer(pipeline, (), UNWATCHED).errors
+    except StarliftError as error:
+        return (error,)
+
+
+def kill_at(
+    place: str, step: str, run: Callable[[DyingPipeline], Sequence[StarliftError]] = cycle_errors
+) -> dict[str, Any]:
+    """Run something that kills itself at a step, if it has so many."""
     heard, tell = os.pipe()
 
     def work() -> int:
         fuse = Fuse(place, int(step), tell)
         fuse.watch_names()
-        cycle = local.cycle(DyingPipeline(read(Path.cwd()), fuse))
-        for error in cycle.errors:
+        errors = run(DyingPipeline(read(Path.cwd()), fuse))
+        for error in errors:
             sys.stderr.write(f"{error}\n")
-        return len(cycle.errors)
+        return len(errors)
 
     child = forked(work, 2, 2)
     os.close(tell)
@@ -102,7 +121,11 @@ def kill_at(place: str, step: str) -> dict[str, Any]:
         return {"code": code, "step": name.read()}
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"run": run_together, "kill": kill_at}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run_together,
+    "kill": kill_at,
+    "kill_rebuild": partial(kill_at, run=rebuild_errors),
+}
 
 
 def main() -> None:

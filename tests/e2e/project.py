@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess  # nosec B404
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Project:
     source: SourceDatabase
     warehouse: WarehouseDatabase
     folder: Path
+    sql: Path = SQL
     ran: list[Ran] = field(default_factory=list, repr=False)
 
     @property
@@ -71,7 +73,7 @@ class Project:
             "STARLIFT_WAREHOUSE_URL": self.warehouse.owner,
             "STARLIFT_INGESTION": self.lakes["ingestion"].as_uri(),
             "STARLIFT_PROCESSED": self.lakes["processed"].as_uri(),
-            "STARLIFT_CONFIG": str(SQL / "pipeline.toml"),
+            "STARLIFT_CONFIG": str(self.sql / "pipeline.toml"),
         }
 
     def environment(self, **values: str) -> dict[str, str]:
@@ -133,6 +135,16 @@ class Project:
         assert not done.errors, done.errors
         return done.document()
 
+    def own_sql(self) -> Path:
+        """Give the pipeline a `sql/` of its own, to be edited; return the folder."""
+        if self.sql == SQL:
+            self.sql = Path(shutil.copytree(SQL, self.folder / "sql"))
+        return self.sql
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline within this process."""
+        return Pipeline(Settings(self.values))
+
     @contextmanager
     def application(self) -> Iterator[pg8000.native.Connection]:
         """A connection of the application that writes the source."""
@@ -174,6 +186,10 @@ class Forks:
     def kill(self, place: str, step: int) -> Killed:
         """Run a cycle that is killed at a step at a place, counted from 1, if it has so many."""
         return Killed(**self._ask(f"kill {place} {step}"))
+
+    def kill_rebuild(self, place: str, step: int) -> Killed:
+        """Run a rebuild that is killed at a step at a place."""
+        return Killed(**self._ask(f"kill_rebuild {place} {step}"))
 
     def _ask(self, command: str) -> Any:
         assert self._process.stdin

@@ -65,10 +65,10 @@ def build(star: Star, batches: Sequence[Batch]) -> None:
             target.apply(batch)
 
 
-def publish(star: Star, gone: Sequence[str] = ()) -> bool:
+def publish(star: Star) -> list[str] | None:
     """Publish the build target."""
     with star.open() as warehouse:
-        return warehouse.publish(MODELS, gone)
+        return warehouse.publish(MODELS)
 
 
 def some_batches(history: History) -> list[Batch]:
@@ -159,7 +159,7 @@ def test_what_does_not_change_is_not_touched_by_publishing(star: Star) -> None:
     keys = star.rows("SELECT oid FROM pg_constraint ORDER BY 1")
     before = [star.rows(places.format(name)) for name in tables]
     build(star, batches)
-    assert publish(star)
+    assert publish(star) == ["applied"]
     assert [star.rows(places.format(name)) for name in tables] == before
     assert star.rows("SELECT oid FROM pg_constraint ORDER BY 1") == keys
     assert len(before[0]) == 4
@@ -221,7 +221,7 @@ def test_a_star_that_has_come_further_than_what_was_built_stays(star: Star) -> N
     build(star, batches[:2])
     loaded(star, batches)
     before = content(star)
-    assert not publish(star)
+    assert publish(star) is None
     assert content(star) == before
     build(star, batches[2:])
     assert publish(star)

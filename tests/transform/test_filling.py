@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from starlift.core.manifest import Column
 from tests.transform.lakes import SMALL, Pipeline, Row, model, sale, staff, table
 
@@ -97,21 +95,25 @@ def test_a_row_that_a_model_refuses_is_in_neither() -> None:
     assert [row["_key"] for row in pipeline.filled("fact_all")] == ["(1)"]
 
 
-NEEDS = {
-    "names it": "SELECT sale_id, colour FROM sale",
-    "refuses rows without it": "SELECT sale_id, required(colour, 'no colour') AS colour FROM sale",
-}
-
-
-@pytest.mark.parametrize("need", NEEDS)
-def test_of_a_model_that_needs_the_column_nothing_can_be_told(need: str) -> None:
-    pipeline = Pipeline(
-        tables=WITH_COLOUR, models=[model("fact_all", NEEDS[need], driving="sale", key="sale_id")]
-    )
-    pipeline.run({"sale": [coloured(1, "red")]}, whole=["sale"])
+def needing(select: str) -> Pipeline:
+    """A pipeline after a batch that adds a column which its model cannot do without."""
+    pipeline = Pipeline(tables=WITH_COLOUR, models=[model("fact_all", select, driving="sale", key="sale_id")])
+    pipeline.run({"sale": [coloured(1, None)]}, whole=["sale"])
     land(pipeline, coloured(1, "red"))
-    assert pipeline.manifest().filled == ()
     assert pipeline.star("fact_all")[0]["colour"] == "red"
+    return pipeline
+
+
+def test_a_model_that_names_the_column_is_given_null_in_its_place() -> None:
+    pipeline = needing("SELECT sale_id, colour, amount FROM sale")
+    (before,) = pipeline.filled("fact_all")
+    assert (before["sale_id"], before["colour"], before["_key"]) == (1, None, "(1)")
+    assert before["amount"] == pipeline.star("fact_all")[0]["amount"]
+
+
+def test_of_a_model_that_refuses_rows_without_the_column_nothing_can_be_told() -> None:
+    pipeline = needing("SELECT sale_id, required(colour, 'no colour') AS colour FROM sale")
+    assert pipeline.manifest().filled == ()
 
 
 def test_a_model_that_makes_another_type_with_the_column_has_ordinary_versions() -> None:

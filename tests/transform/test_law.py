@@ -106,10 +106,7 @@ def test_a_model_that_refuses_too_many_rows_holds_the_batch(
         HeldError, match=r"refuses more than 3 rows of a batch; the first is \(0\): 'soon' is"
     ) as caught:
         pipeline.transform()
-    assert caught.value.hint == (
-        "correct sql/models/fact_sale.sql and rebuild: set STARLIFT_PROCESSED to an empty folder and "
-        "STARLIFT_WAREHOUSE_URL to an empty database, then: starlift migrate && starlift run"
-    )
+    assert caught.value.hint == "correct sql/models/fact_sale.sql and rebuild: starlift rebuild"
     assert log.head(pipeline.processed) == (0, None)
 
 

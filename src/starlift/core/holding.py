@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlift.core.models import REBUILD
-from starlift.errors import HeldError
+from starlift.errors import TooManyRejected
 
 LEAST_HELD = 100
 """Fewer rows of a table hold no batch, however small the table: one bad row of one says little."""
@@ -24,7 +24,7 @@ class Hold:
     released: batches of which however many may."""
 
     share: float = 1.0
-    released: Collection[int] = ()
+    released: Container[int] = ()
 
 
 NEVER = Hold()
@@ -36,12 +36,14 @@ def too_many(rejected: Rejected, share: float) -> list[str]:
     return [table for table, (bad, of) in sorted(rejected.items()) if bad >= LEAST_HELD and bad > share * of]
 
 
-def held(seq: int, rejected: Rejected, share: float, examples: Sequence[tuple[str, str, str]]) -> HeldError:
+def held(
+    seq: int, rejected: Rejected, share: float, examples: Sequence[tuple[str, str, str]]
+) -> TooManyRejected:
     """Return the error of a batch that is held. examples: table, key and reason of some refused rows."""
     found = [(*rejected[table], table) for table in too_many(rejected, share)]
     tables = ", ".join(f"{bad:,} of {of:,} rows of {table}" for bad, of, table in found)
     shown = "; ".join(f"{table} {key}: {reason}" for table, key, reason in examples)
-    return HeldError(
+    return TooManyRejected(
         f"batch {seq} is held, and with it what comes after: {tables} would go into quarantine, more than "
         f"quarantine_hold ({share:.0%}) allows unasked; the first are {shown}",
         f"correct the model, then: {REBUILD}; or let the batch through: starlift quarantine release {seq}",

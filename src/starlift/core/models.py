@@ -27,10 +27,7 @@ from starlift.errors import ConfigurationError
 
 ModelKind = Literal["dimension", "fact"]
 
-REBUILD = (
-    "set STARLIFT_PROCESSED to an empty folder and STARLIFT_WAREHOUSE_URL to an empty database, "
-    "then: starlift migrate && starlift run"
-)
+REBUILD = "starlift rebuild"
 """How the star is made again from the batches that are landed: what a hint ends in."""
 
 HISTORY_COLUMNS = ("valid_from", "valid_to", "op", "seq")
@@ -148,22 +145,32 @@ def used_macros(text: str, macros: Mapping[str, str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def check_unchanged(models: Sequence[Model], before: Sequence[ModelRef]) -> None:
-    """Raise ConfigurationError unless the models are those that made the batches before.
-
-    Rows of an old and a new definition in one star could not be told apart.
-    """
+def changes(models: Sequence[Model], before: Sequence[ModelRef]) -> dict[str, str]:
+    """Return which models are not those that made the batches before: `is new`, `is gone` or `has changed`
+    by name, in ascending order."""
     old = {ref.name: ref.sha256 for ref in before}
     new = {model.name: model.sha256 for model in models}
-    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return {
+        name: "is new" if name not in old else "is gone" if name not in new else "has changed"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    }
+
+
+def check_unchanged(models: Sequence[Model], before: Sequence[ModelRef], rebuilding: str = "") -> None:
+    """Raise ConfigurationError unless the models are those that made the batches before.
+
+    Rows of an old and a new definition in one star could not be told apart. rebuilding: how far a rebuild
+    has come that was begun, to be told with it.
+    """
+    differing = changes(models, before)
     if not differing:
         return
-    name = differing[0]
-    how = "is new" if name not in old else "is gone" if name not in new else "has changed"
-    others = f" (and {', '.join(differing[1:])})" if differing[1:] else ""
+    (name, how), *others = differing.items()
+    more = f" (and {', '.join(other for other, _ in others)})" if others else ""
     raise ConfigurationError(
-        f"model {name} {how}{others}: the star is still made by the old definition, and nothing more is "
-        "added to it until it is rebuilt",
+        f"model {name} {how}{more}: the star is still made by the old definition, and nothing more is "
+        f"added to it until it is rebuilt{rebuilding}",
         f"put the old definition back; or rebuild: {REBUILD}",
     )
 

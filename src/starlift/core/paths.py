@@ -6,10 +6,24 @@ Every path is relative to a lake's root. Sequence numbers have 20 digits so that
 from __future__ import annotations
 
 HEAD = "manifests/head"
+GENERATION = "generations/head"
+"""Hints: a number each. They may be missing or wrong, which costs time only."""
+
 PROBE = "manifests/probe"
 """What `starlift doctor` puts into a lake to try it; no batch has the name."""
+
 RESERVED = frozenset(
-    {"manifests", "requests", "data", "inventory", "snapshots", "quarantine", "ledger", "filled"}
+    {
+        "manifests",
+        "requests",
+        "data",
+        "inventory",
+        "snapshots",
+        "quarantine",
+        "ledger",
+        "filled",
+        "generations",
+    }
 )
 """First path segments of the processed lake that no star table may be named after."""
 
@@ -17,6 +31,21 @@ RESERVED = frozenset(
 def seq_text(seq: int) -> str:
     """Return a sequence number as the 20 digits used in names."""
     return f"{seq:020d}"
+
+
+def generation(number: int) -> str:
+    """Return the prefix of everything in a generation of the processed lake; of the first, 0, it is empty."""
+    return f"generations/{seq_text(number)}/" if number else ""
+
+
+def begun(number: int) -> str:
+    """Return the key of what a generation is made of: put when its making begins."""
+    return f"{generation(number)}begun.json"
+
+
+def committed(number: int) -> str:
+    """Return the key of the marker that makes a generation the current one."""
+    return f"{generation(number)}committed.json"
 
 
 def manifest(seq: int) -> str:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
         commands.quarantine,
         "rows that wait: list, show, retry or drop them, or release a batch that is held for them",
     ),
+    "rebuild": (commands.rebuild, "make the star again, from what was landed, by the models of today"),
     "replay": (commands.replay, "make the star once more, from the processed lake, in a schema of its own"),
     "demo": (commands.demo, "the whole pipeline on this machine, with a PostgreSQL of its own"),
 }
@@ -107,6 +108,13 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         )
     if name == "quarantine":
         _add_quarantine_words(command)
+    if name == "rebuild":
+        command.add_argument(
+            "models", nargs="*", metavar="MODEL", help="a model that has changed: then no other may have"
+        )
+        command.add_argument(
+            "--release", action="store_true", help="however many rows of a batch go into quarantine"
+        )
     if name == "replay":
         command.add_argument(
             "--into",

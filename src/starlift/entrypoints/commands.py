@@ -145,16 +145,19 @@ def reconcile(call: Call) -> Answer:
 def _run_every(call: Call) -> Answer:
     """Cycle until SIGTERM or SIGINT; a cycle that is under way is finished first.
 
-    A failure is reported and the next cycle tries again, because the manifests are the state: nothing is
-    lost by it. Only a configuration that cannot work ends the loop, with its own exit code.
+    Each cycle reads configuration and models anew: somebody may work on them, and rebuild, meanwhile. A
+    failure is reported and the next cycle tries again, because the manifests are the state: nothing is
+    lost by it. Only a configuration that does not work from the start ends the loop, with its exit code.
     """
-    last = Answer(None)
+    last, worked = Answer(None), False
 
     def once() -> bool:
-        nonlocal last
-        last = _reported(call)
+        nonlocal last, worked
+        last = _reported(replace(call, pipeline=Pipeline(call.pipeline.settings)))
         print_answer(last, as_json=call.arguments.json)
-        return last.exit_code != ConfigurationError.exit_code
+        wrong = last.exit_code == ConfigurationError.exit_code
+        worked = worked or not wrong
+        return worked
 
     if repeat(once, call.arguments.every):
         return Answer(None)
@@ -207,6 +210,15 @@ def quarantine(call: Call) -> Answer:
     from starlift.entrypoints import quarantine as waiting
 
     return waiting.answer(call.pipeline, call.arguments)
+
+
+def rebuild(call: Call) -> Answer:
+    """Make the star again by the models of today."""
+    from starlift.entrypoints import rebuilding
+
+    with Progress() as progress:
+        asked = call.arguments
+        return rebuilding.answer(call.pipeline, asked.models, progress, release=asked.release)
 
 
 def replay(call: Call) -> Answer:

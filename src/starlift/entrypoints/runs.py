@@ -13,8 +13,7 @@ from starlift.entrypoints.answers import Answer, Cell, age, table
 from starlift.stages import chain, log
 
 if TYPE_CHECKING:
-    from starlift.adapters.postgres.standing import Load
-    from starlift.ports import Lake
+    from starlift.ports import Lake, Load
 
 HEADER = ("batch", "kind", "read", "rejected", "star rows", "extract s", "load s", "lag", "state")
 MOVED = ("inserted", "updated", "versions", "tombstones")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
 from starlift.core import paths
@@ -19,8 +19,8 @@ def load(
     warehouse: Warehouse,
     watch: Watch = UNWATCHED,
     ingestion: Lake | None = None,
-    confirmed: Collection[int] = (),
-    released: Collection[int] = (),
+    confirmed: Container[int] = (),
+    released: Container[int] = (),
 ) -> list[Loaded]:
     """Apply every pending batch and return what each did; an empty list where nothing is pending.
 

@@ -30,7 +30,7 @@ def head(lake: Lake) -> tuple[int, bytes | None]:
     Reads the hint and walks on from it, so a poll that finds nothing new costs three GETs. The hint may
     be missing, wrong or garbage; that costs time only. Raises UnavailableError.
     """
-    seq = _hinted(lake)
+    seq = hinted(lake, paths.HEAD)
     data = lake.get(paths.manifest(seq)) if seq else None
     if data is None:
         seq, data = _newest_listed(lake)
@@ -114,8 +114,9 @@ def _damaged(lake: Lake, file: File, fault: str) -> HeldError:
     )
 
 
-def _hinted(lake: Lake) -> int:
-    match = _HINT.fullmatch(lake.get(paths.HEAD) or b"")
+def hinted(lake: Lake, key: str) -> int:
+    """Return the number that a hint names, 0 where it names none."""
+    match = _HINT.fullmatch(lake.get(key) or b"")
     return int(match[1]) if match else 0
 
 

@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 
 from starlift.core import paths
 from starlift.core.manifest import sha256
-from starlift.core.models import Model, check_unchanged
+from starlift.core.models import REBUILD, Model, check_unchanged
 from starlift.errors import ConfigurationError, HeldError, UnavailableError
 from starlift.ports import Applied, Lake, Warehouse
 from starlift.stages import chain, log
+from starlift.stages.generations import Current, Generations, refs_document
 
 
 def check_ready(
-    lakes: tuple[Lake, Lake], warehouse: Warehouse, models: Sequence[Model], tables: Collection[str]
+    lakes: tuple[Lake, Current], warehouse: Warehouse, models: Sequence[Model], tables: Collection[str]
 ) -> None:
     """Raise where lakes, models and warehouse do not answer or do not belong together.
 
@@ -25,7 +26,7 @@ def check_ready(
     Raises UnavailableError, ConfigurationError where the models changed or read other tables or the
     warehouse is not migrated, and HeldError where the warehouse was loaded from another lake.
     """
-    _check_tables(models, tables)
+    check_tables(models, tables)
     ingestion, processed = lakes
     # In the order opposite to that of the stages: another run may be committing, and what it has applied
     # by the time the warehouse answers is in the lakes when they do.
@@ -39,14 +40,15 @@ def check_ready(
     head, landed = log.head(ingestion)
     if stored is not None:
         newest = chain.processed(processed, made, stored)
-        check_unchanged(models, newest.models)
+        check_unchanged(models, newest.models, _rebuilding(processed.generations, models, head))
         if landed is not None and head == made:
             chain.check_origin(lakes, newest, landed)
     if applied is not None:
         _check_lakes(applied, processed, ingestion, head)
 
 
-def _check_tables(models: Sequence[Model], tables: Collection[str]) -> None:
+def check_tables(models: Sequence[Model], tables: Collection[str]) -> None:
+    """Raise ConfigurationError where a model reads a table that the configuration does not take."""
     for model in models:
         for name in model.tables:
             if name not in tables:
@@ -57,10 +59,30 @@ def _check_tables(models: Sequence[Model], tables: Collection[str]) -> None:
                 )
 
 
-def _check_lakes(applied: Applied, processed: Lake, ingestion: Lake, head: int) -> None:
+def _rebuilding(generations: Generations, models: Sequence[Model], head: int) -> str:
+    """Say how far a rebuild with these models has come, if one was begun."""
+    if generations.begun == generations.current:
+        return ""
+    making = generations.making(generations.begun)
+    if making is None or making.get("models") != refs_document(models):
+        return ""
+    made, _ = log.head(generations.of(generations.begun))
+    return f"; a rebuild was begun and has made {made} of {head} batches, the same command finishes it"
+
+
+def _check_lakes(applied: Applied, processed: Current, ingestion: Lake, head: int) -> None:
     """The processed lake may be empty, it can be made again; but what it has is what was loaded."""
     stored = processed.get(paths.manifest(applied.seq))
     made_here = stored is None or sha256(stored) == applied.manifest_sha256
+    generations = processed.generations
+    if generations.current and not (stored and made_here):
+        maker = generations.maker(applied)
+        if maker is not None:
+            raise ConfigurationError(
+                f"the star was rebuilt as generation {generations.current}, but the warehouse still has "
+                f"generation {maker}: the rebuild broke off before it was published",
+                f"finish it: {REBUILD}",
+            )
     if head >= applied.seq and made_here:
         return
     other = ingestion if head < applied.seq else processed

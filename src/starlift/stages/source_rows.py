@@ -12,6 +12,7 @@ import pyarrow.json as pj
 
 from starlift.core.identity import LONGEST_KEY, shortened
 from starlift.core.manifest import Column, File, Manifest
+from starlift.core.models import REBUILD
 from starlift.core.typing import schema_of, type_rows
 from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Lake
@@ -81,9 +82,7 @@ def not_taken(table: str, manifest: Manifest) -> ConfigurationError:
     """Return the error for a batch that lacks a table which a model reads. A batch never changes."""
     return ConfigurationError(
         f"batch {manifest.seq} was taken without table {table}, which a model reads",
-        f"have [tables.{table}] in sql/pipeline.toml, and begin anew: set STARLIFT_INGESTION and "
-        "STARLIFT_PROCESSED to empty folders and STARLIFT_WAREHOUSE_URL to an empty database, "
-        "then: starlift migrate && starlift run",
+        f"have [tables.{table}] in sql/pipeline.toml, then: {REBUILD}",
     )
 
 

@@ -6,7 +6,7 @@ after the processed lake's head; events only say that it is time to look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlift.core import holding
@@ -41,11 +41,13 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     code_version: str,
     watch: Watch = UNWATCHED,
     hold: Hold = NEVER,
+    adapt: Callable[[Manifest], Manifest] = lambda manifest: manifest,
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
 
     The watch is told of each batch before its work begins, and may wish to end between two chunks. hold: how
-    many rows of a batch may go into quarantine.
+    many rows of a batch may go into quarantine. adapt: how the models are to see a batch's manifest, where
+    that is not as it was landed.
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
@@ -73,7 +75,7 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
         rows = sum(file.rows for file in manifest.files)
         watch("transform", f"batch {number}", rows, rows * max(last - number, 0))
         made, batch, rejected = _process(
-            (ingestion, processed), landed, stored, ordered, engine, code_version
+            (ingestion, processed), (landed, adapt), stored, ordered, engine, code_version
         )
         _check_share(processed, made, rejected, hold)
         stored = made.encode()
@@ -95,7 +97,7 @@ def _check_share(processed: Lake, made: Processed, rejected: holding.Rejected, h
 
 def _process(
     lakes: tuple[Lake, Lake],
-    landed: bytes,
+    landed: tuple[bytes, Callable[[Manifest], Manifest]],
     stored: bytes | None,
     models: Sequence[Model],
     engine: Engine,
@@ -105,7 +107,8 @@ def _process(
     from starlift.stages.key_lists import pass_on
     from starlift.stages.star_batch import make_batch
 
-    manifest = Manifest.decode(landed)
+    data, adapt = landed
+    manifest = adapt(Manifest.decode(data))
     previous = Processed.decode(stored) if stored else None
     parts = make_batch(lakes, manifest, previous, models, engine)
     made = Processed(
@@ -114,7 +117,7 @@ def _process(
         kind=manifest.kind,
         code_version=code_version,
         previous_sha256=sha256(stored) if stored else None,
-        ingestion_sha256=sha256(landed),
+        ingestion_sha256=sha256(data),
         clock=manifest.clock,
         complete_to=manifest.complete_to,
         models=tuple(model.ref for model in models),

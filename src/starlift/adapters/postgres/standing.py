@@ -13,7 +13,7 @@ from starlift.adapters.postgres.key_text import key_text
 from starlift.adapters.postgres.turn import last_applied
 from starlift.core.manifest import ModelRef
 from starlift.core.units import instant_text
-from starlift.ports import Applied
+from starlift.ports import Applied, Load
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,6 @@ SELECT source_table, key, seq FROM ledger WHERE state = 'inferred' ORDER BY sour
 _LEDGER = """
 SELECT source_table, state, count(*) FROM ledger GROUP BY source_table, state ORDER BY source_table, state
 """
-
-
-@dataclass(frozen=True)
-class Load:
-    """How one batch came into the star. applied_at: ISO 8601 in UTC. counts: as the load recorded them."""
-
-    seq: int
-    kind: str
-    clock: str
-    applied_at: str
-    seconds: float
-    counts: Mapping[str, Any]
 
 
 _LOADS = """

@@ -21,7 +21,6 @@ from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
 from starlift.adapters.postgres.schemas import Schemas, replay_schemas, require_free
 from starlift.adapters.postgres.standing import (
-    Load,
     Quarantined,
     Rejected,
     Standing,
@@ -33,7 +32,7 @@ from starlift.adapters.postgres.standing import (
 from starlift.core.config import PipelineConfig
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
-from starlift.ports import Applied, Ask, Batch, Loaded
+from starlift.ports import Applied, Ask, Batch, Load, Loaded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -229,26 +228,26 @@ class PostgresWarehouse:
         with self._transaction("starlift") as connection:
             discard_build(connection, self._schemas)
 
-    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> bool:
-        """Make this star what its build target is, DDL that waits included, wholly or not at all.
+    def check(self, models: Sequence[ModelRef]) -> None:
+        """Raise HeldError, naming it, where a row of this build target refers to one that is not there."""
+        with self._transaction("the star that was built") as connection:
+            check_references(connection, self._schemas, models)
 
-        gone: star tables that no model makes any more; they are emptied where they are still there.
-        Return False, with nothing done, where this star has come further than the target. Raises
-        HeldError, naming the rows, where the target breaks a key; else as `migrate` and `apply` do."""
+    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
+        """Make this star what its build target is, DDL that waits included, as `ports.LiveWarehouse.publish`
+        says."""
         from starlift.adapters.postgres.publish import bring_up, publish
 
         steps = read_steps(self._sql / "warehouse")
         live, build = self._schemas, self._schemas.build
         with self._transaction("the star that was built") as connection:
             turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
-            applied = turn.applied_seq(connection, live), turn.applied_seq(connection, build)
-            if applied[0] > applied[1]:
-                return False
+            if turn.applied_seq(connection, live) > turn.applied_seq(connection, build):
+                return None
             check_references(connection, build, models)
             bring_up(connection, live, steps, models)
             self._set(connection)
-            publish(connection, build, live, [*(model.name for model in models), *gone])
-        return True
+            return publish(connection, build, live, [*(model.name for model in models), *gone])
 
     @contextmanager
     def _transaction(
