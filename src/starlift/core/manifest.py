@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -190,6 +191,16 @@ class Manifest:
             if state.count is not None and {"whole", "xid"} & set(self.passes.get(name, "").split("+"))
         }
 
+    @property
+    def is_start(self) -> bool:
+        """Whether the log may begin with this batch: it is the first, or a checkpoint."""
+        return self.seq == 1 or _has_everything(self, self.tables)
+
+    @property
+    def named(self) -> tuple[File, ...]:
+        """All objects that the batch consists of, beside the manifest."""
+        return (*self.files, *(file for found in self.inventory.values() for file in found.files))
+
     def encode(self) -> bytes:
         """Return the stored bytes."""
         return canonical(asdict(self))
@@ -269,6 +280,19 @@ class Processed:
     rekeyed: tuple[str, ...] = ()
     format: int = FORMAT
 
+    @property
+    def is_start(self) -> bool:
+        """Whether the log may begin with this batch: it is the first, or made of a checkpoint."""
+        return self.seq == 1 or _has_everything(self, self.fingerprints)
+
+    @property
+    def named(self) -> tuple[File, ...]:
+        """All objects that the batch consists of, beside the manifest; not the snapshots of earlier ones."""
+        own = (snapshot.files for snapshot in self.snapshots.values() if snapshot.seq == self.seq)
+        lists = (found.files for found in self.inventory.values())
+        parts = (self.star, self.ledger, self.quarantine, self.filled, *own, *lists)
+        return tuple(file for files in parts for file in files)
+
     def encode(self) -> bytes:
         """Return the stored bytes."""
         return canonical(asdict(self))
@@ -288,6 +312,12 @@ class Processed:
         raw["rekeyed"] = tuple(raw.get("rekeyed", ()))
         raw["counts"] = {name: Counts(**counts) for name, counts in raw["counts"].items()}
         return cls(**raw)
+
+
+def _has_everything(batch: Manifest | Processed, tables: Collection[str]) -> bool:
+    """Whether a batch has every row of every table, so that it needs none before it."""
+    whole = {table for table, found in batch.inventory.items() if found.scope == "whole"}
+    return batch.kind == "bootstrap" and not batch.partial and whole >= set(tables)
 
 
 def _load(data: bytes) -> dict[str, Any]:

@@ -221,6 +221,14 @@ def rebuild(call: Call) -> Answer:
         return rebuilding.answer(call.pipeline, asked.models, progress, release=asked.release)
 
 
+def verify_log(call: Call) -> Answer:
+    """Walk the log of both lakes."""
+    from starlift.entrypoints import verifying
+
+    with Progress() as progress:
+        return verifying.log_answer(call.pipeline, progress)
+
+
 def replay(call: Call) -> Answer:
     """Make the star once more in a schema of its own."""
     cycle, schema = Cycle(local.new_run(call.pipeline).run_id), call.arguments.into

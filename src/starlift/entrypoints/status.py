@@ -183,4 +183,5 @@ def _stale(found: _Found, pipeline: Pipeline) -> HeldError | None:
 
 
 def _first(ingestion: Lake) -> Manifest:
-    return chain.landed(ingestion, 1, log.read(ingestion, 1))
+    seq = chain.before_start(ingestion, chain.landed) + 1
+    return chain.landed(ingestion, seq, log.read(ingestion, seq))

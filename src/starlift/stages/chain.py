@@ -13,6 +13,7 @@ from starlift.core import paths
 from starlift.core.manifest import Manifest, Processed, sha256
 from starlift.errors import HeldError
 from starlift.ports import Lake
+from starlift.stages import log
 
 _M = TypeVar("_M", Manifest, Processed)
 
@@ -31,6 +32,29 @@ def landed(lake: Lake, seq: int, data: bytes, previous: str | None = None) -> Ma
 def processed(lake: Lake, seq: int, data: bytes, previous: str | None = None) -> Processed:
     """Return the processed manifest that is stored under a number; as `landed`."""
     return _checked(lake, seq, previous, lambda: Processed.decode(data))
+
+
+def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Processed]) -> int:
+    """Return the number before the earliest batch with which the log can begin: 0, unless the first batch
+    has expired; then that before a checkpoint. read: `landed` or `processed`.
+
+    Raises HeldError where the first manifest is missing and no checkpoint is there to begin with.
+    """
+    if lake.get(paths.manifest(1)) is not None:
+        return 0
+    numbers = log.numbers(lake)
+    for seq in numbers:
+        data = lake.get(paths.manifest(seq))
+        if data is not None and read(lake, seq, data).is_start:
+            return seq - 1
+    if numbers:
+        raise missing(lake, 1)
+    return 0
+
+
+def missing(lake: Lake, seq: int) -> HeldError:
+    """Return the error for a manifest that should be there."""
+    return HeldError(f"manifest {paths.manifest(seq)} in the lake {lake.root} is missing", _RESTORE)
 
 
 def check_origin(lakes: tuple[Lake, Lake], made: Processed, landed: bytes) -> None:

@@ -90,6 +90,11 @@ class Generations:
             ) from error
         return document
 
+    def loaded(self, applied: Applied | None) -> Lake:
+        """Return the generation that the warehouse has, the current one where it has nothing of any."""
+        maker = self.maker(applied) if applied else None
+        return self.lake if maker is None else self.of(maker)
+
     def maker(self, applied: Applied) -> int | None:
         """Return the newest generation, the current or an older one, that the last batch of a warehouse is
         of; None where it is of none."""

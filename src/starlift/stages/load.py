@@ -34,7 +34,8 @@ def load(
     """
     last = warehouse.applied()
     loaded: list[Loaded] = []
-    for seq, data in log.following(processed, last.seq if last else 0):
+    start = last.seq if last else chain.before_start(processed, chain.processed)
+    for seq, data in log.following(processed, start):
         manifest = chain.processed(processed, seq, data)
         watch("load", f"batch {seq}", sum(file.rows for file in manifest.star))
         asking = _Asking(processed, ingestion, manifest, sha256(data))

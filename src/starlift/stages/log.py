@@ -120,7 +120,12 @@ def hinted(lake: Lake, key: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _newest_listed(lake: Lake) -> tuple[int, bytes | None]:
+def numbers(lake: Lake) -> list[int]:
+    """Return the numbers of all manifests that are there, in ascending order."""
     matches = map(_MANIFEST.fullmatch, lake.keys("manifests/"))
-    seq = max((int(match[1]) for match in matches if match), default=0)
+    return [int(match[1]) for match in matches if match]
+
+
+def _newest_listed(lake: Lake) -> tuple[int, bytes | None]:
+    seq = max(numbers(lake), default=0)
     return seq, read(lake, seq) if seq else None

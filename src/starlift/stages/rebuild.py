@@ -194,7 +194,7 @@ def _number(parts: Parts, found: Generations, applied: Applied | None, differing
 
 
 def _landed(ingestion: Lake) -> Iterator[Manifest]:
-    for seq, data in log.following(ingestion, 0):
+    for seq, data in log.following(ingestion, chain.before_start(ingestion, chain.landed)):
         yield chain.landed(ingestion, seq, data)
 
 

@@ -64,7 +64,8 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     digest = before.ingestion_sha256 if before else None
     done: list[Transformed] = []
     last = 0
-    for number, landed in log.following(ingestion, seq):
+    start = seq or chain.before_start(ingestion, chain.landed)
+    for number, landed in log.following(ingestion, start):
         manifest = chain.landed(ingestion, number, landed, digest)
         digest = sha256(landed)
         if manifest.partial:

@@ -54,6 +54,11 @@ def last_applied(connection: pg8000.native.Connection) -> Applied | None:
     return Applied(seq, kind, digest, complete_to and instant_text(complete_to), instant_text(applied_at))
 
 
+def applied_digests(connection: pg8000.native.Connection) -> dict[int, str]:
+    """Return the SHA-256 of the processed manifest of every batch applied."""
+    return dict(connection.run("SELECT seq, manifest_sha256 FROM applied"))
+
+
 def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
     """Return the number of the last batch applied in a pair of schemas, 0 where there is none."""
     table = f"{identifier(schemas.pipeline)}.applied"
@@ -61,7 +66,7 @@ def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
 
 
 def require_turn(connection: pg8000.native.Connection, manifest: Processed, digest: str) -> None:
-    """Return if the batch is the successor of what is applied.
+    """Return if the batch is the successor of what is applied, or the first of a log that begins with it.
 
     digest: SHA-256 of its manifest. Raises LostRace if it is applied already, and HeldError if what is
     applied came from another lake or the batch is not the next one.
@@ -72,6 +77,8 @@ def require_turn(connection: pg8000.native.Connection, manifest: Processed, dige
         if _digest_of(connection, manifest.seq) != digest:
             raise _other_lake(manifest.seq)
         raise LostRace(f"batch {manifest.seq} is applied already", "nothing is lost; see: starlift status")
+    if not last and manifest.is_start:
+        return
     if manifest.seq > applied + 1:
         raise HeldError(
             f"batch {manifest.seq} cannot be applied: the warehouse has come to batch {applied}",

@@ -158,6 +158,11 @@ class PostgresWarehouse:
             refs = [model.ref for model in models]
             return read_rejected(connection, self._schemas.star, refs, table, key)
 
+    def digests(self) -> dict[int, str]:
+        """Return the SHA-256 of the processed manifest by batch applied."""
+        with self._transaction("starlift verify-log") as connection:
+            return turn.applied_digests(connection)
+
     def migrate(self, models: Sequence[Model]) -> tuple[str, ...]:
         """Create or upgrade star, ledger and views, wholly or not at all. Return the names of what was
         applied. Raises ConfigurationError as `starlift.adapters.postgres.migrate.migrate` says."""
