@@ -64,6 +64,7 @@ CREATE TABLE fact_version (
     key       text COLLATE "C" NOT NULL,
     seq       bigint           NOT NULL,
     op        text             NOT NULL CHECK (op IN ('insert', 'update', 'delete', 'repair')),
+    row_hash  bigint           NOT NULL,
     ended_seq bigint,
     current   boolean          NOT NULL GENERATED ALWAYS AS (ended_seq IS NULL) STORED,
     PRIMARY KEY (fact, record_id, op)
@@ -76,7 +77,24 @@ COMMENT ON TABLE fact_version IS
     'to the row it ends.';
 COMMENT ON COLUMN fact_version.record_id IS 'The fact row: its surrogate key. Dense within a fact.';
 COMMENT ON COLUMN fact_version.seq IS 'The batch that brought this version.';
+COMMENT ON COLUMN fact_version.row_hash IS
+    'hashtextextended of record_id, key, seq, op and, but for a delete, the fact row as the load wrote it.';
 COMMENT ON COLUMN fact_version.ended_seq IS 'The batch that brought the next version of the key.';
+
+CREATE TABLE dimension_row (
+    dimension text COLLATE "C" NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    row_hash  bigint           NOT NULL,
+    seq       bigint           NOT NULL,
+    PRIMARY KEY (dimension, key)
+);
+COMMENT ON TABLE dimension_row IS
+    'One row per row of a dimension, the calendar and inferred members included: starlift verify holds the '
+    'dimension against it.';
+COMMENT ON COLUMN dimension_row.key IS 'The dimension''s key as PostgreSQL prints it: ROW(k1, k2)::text.';
+COMMENT ON COLUMN dimension_row.row_hash IS
+    'hashtextextended of key, seq and the dimension row as the load wrote it.';
+COMMENT ON COLUMN dimension_row.seq IS 'The batch that last wrote the row.';
 
 CREATE TABLE quarantine (
     source_table text COLLATE "C" NOT NULL,

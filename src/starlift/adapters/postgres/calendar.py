@@ -7,28 +7,37 @@ from collections.abc import Sequence
 import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.row_hash import keeping
 from starlift.adapters.postgres.staging import Staged
-from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable
+
+DATE_KEY = ("date_id",)
+"""The date dimension's key."""
 
 # to_char without TM speaks English whatever the server's locale is.
 _EXTEND = """
-INSERT INTO {dim_date} (date_id, year, month, day, day_of_week, day_name, month_name, quarter)
+INSERT INTO {dim_date} AS d (date_id, year, month, day, day_of_week, day_name, month_name, quarter)
 SELECT made, extract(year FROM made), extract(month FROM made), extract(day FROM made),
        extract(isodow FROM made), to_char(made, 'FMDay'), to_char(made, 'FMMonth'), extract(quarter FROM made)
 FROM (SELECT make_date(:first, 1, 1) + n AS made
       FROM generate_series(0, make_date(:last, 12, 31) - make_date(:first, 1, 1)) AS n) AS days
-WHERE NOT EXISTS (SELECT FROM {dim_date} WHERE date_id = made)
+WHERE NOT EXISTS (SELECT FROM {dim_date} held WHERE held.date_id = made)
 ORDER BY made
 """
 
 
 def extend_calendar(
-    connection: pg8000.native.Connection, schema: str, staged: Sequence[Staged]
+    connection: pg8000.native.Connection,
+    schema: str,
+    table: StarTable | None,
+    staged: Sequence[Staged],
+    seq: int,
 ) -> int | None:
     """Give the date dimension every day of the years from the first to the last date that the star and
-    the staged rows use. Return the number of days added, None where no staged row has such a date."""
+    the staged rows use. table: the dimension's, None where the star has none. Return the number of days
+    added, None where no staged row has such a date."""
     used = [years for rows in staged if (years := _years(connection, rows))]
-    if not used:
+    if not used or table is None:
         return None
     dim_date = f"{identifier(schema)}.{identifier(DATE_DIMENSION)}"
     held = _bounds(connection, f"min(date_id) AS low, max(date_id) AS high FROM {dim_date}")
@@ -37,7 +46,8 @@ def extend_calendar(
         return 0
     if held:
         first, last = min(first, held[0]), max(last, held[1])
-    connection.run(_EXTEND.format(dim_date=dim_date), first=first, last=last)
+    statement = keeping(_EXTEND.format(dim_date=dim_date), table, "d", DATE_KEY)
+    connection.run(statement, first=first, last=last, dimension=DATE_DIMENSION, seq=seq)
     return int(connection.row_count)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
-from starlift.adapters.postgres.key_text import key_text
+from starlift.adapters.postgres.row_hash import SEQ, dimension_hash, dimension_key, keeping
 from starlift.adapters.postgres.staging import Staged
 from starlift.adapters.postgres.star_catalogue import Reference, StarTable
 from starlift.core.manifest import ModelRef
@@ -22,42 +22,71 @@ class Parent:
     model: ModelRef
 
 
-def merge_dimension(connection: pg8000.native.Connection, rows: Staged) -> StarCounts:
+_EXACT = ("smallint", "integer", "bigint", "uuid", "date", "boolean")
+"""Types of which equal values print alike."""
+
+_FORGET = """
+DELETE FROM dimension_row r USING {star} d, {stage} s
+WHERE {same_key} AND r.dimension = :dimension AND r.key = {old} AND {old} <> {new}
+"""
+
+
+def merge_dimension(connection: pg8000.native.Connection, rows: Staged, seq: int) -> StarCounts:
     """Insert the staged rows whose key is new and update those that differ from the star's."""
     same_key = " AND ".join(f"d.{name} = s.{name}" for name in map(identifier, rows.model.key))
-    updated = _update(connection, rows, same_key)
+    _forget(connection, rows, same_key)
+    updated = _write(connection, rows, _update(rows, same_key), seq)
     columns = ", ".join(map(identifier, rows.columns))
     key = ", ".join(map(identifier, rows.model.key))
-    connection.run(
-        f"INSERT INTO {rows.star} ({columns}) SELECT {columns} FROM {rows.stage} s "  # noqa: S608 identifiers
+    insert = (
+        f"INSERT INTO {rows.star} AS d ({columns}) SELECT {columns} FROM {rows.stage} s "  # noqa: S608 identifiers
         f"WHERE NOT EXISTS (SELECT FROM {rows.star} d WHERE {same_key}) ORDER BY {key}"
     )
-    inserted = int(connection.row_count)
+    inserted = _write(connection, rows, insert, seq)
     left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
     return StarCounts(inserted=inserted, updated=updated, unchanged=left - inserted - updated)
 
 
-def _update(connection: pg8000.native.Connection, rows: Staged, same_key: str) -> int:
+def _write(connection: pg8000.native.Connection, rows: Staged, statement: str, seq: int) -> int:
+    statement = keeping(statement, rows.table, "d", rows.model.key)
+    connection.run(statement, dimension=rows.table.name, seq=seq)
+    return int(connection.row_count)
+
+
+def _update(rows: Staged, same_key: str) -> str:
     # the key too: 1.0 and 1.00 are one number, 'a' and 'A' one citext, and the ledger has the newer text
     changes = ", ".join(f"{name} = s.{name}" for name in map(identifier, rows.columns))
     # *<> compares images: it knows every type, also those without an equality, and NULL equals NULL.
     old, new = (", ".join(f"{side}.{identifier(name)}" for name in rows.columns) for side in "ds")
-    connection.run(
-        f"UPDATE {rows.star} d SET {changes} FROM {rows.stage} s "  # noqa: S608 identifiers only
+    return (
+        f"UPDATE {rows.star} d SET {changes} FROM {rows.stage} s "  # noqa: S608 identifiers
         f"WHERE {same_key} AND CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
     )
-    return int(connection.row_count)
+
+
+def _forget(connection: pg8000.native.Connection, rows: Staged, same_key: str) -> None:
+    """Forget the hashes of rows whose key is about to be printed otherwise."""
+    key = rows.model.key
+    if all(rows.table.columns[name].type in _EXACT for name in key):
+        return
+    old, new = dimension_key("d", key), dimension_key("s", key)
+    statement = _FORGET.format(star=rows.star, stage=rows.stage, same_key=same_key, old=old, new=new)
+    connection.run(statement, dimension=rows.table.name)
 
 
 _INFER = """
 WITH added AS (
-    INSERT INTO {parent} ({columns})
+    INSERT INTO {parent} AS d ({columns})
     SELECT {values} FROM (SELECT DISTINCT {child} FROM {stage} s WHERE {wanted}) AS missing
     WHERE NOT EXISTS (SELECT FROM {parent} p WHERE {same_key}) {not_coming} ORDER BY {child}
-    RETURNING {printed} AS key
+    RETURNING {printed} AS key, {hash} AS row_hash
+), hashed AS (
+    INSERT INTO dimension_row (dimension, key, row_hash, seq)
+    SELECT CAST(:dimension AS text), key, row_hash, {seq} FROM added
+    ON CONFLICT (dimension, key) DO UPDATE SET row_hash = excluded.row_hash, seq = excluded.seq
 ), noted AS (
     INSERT INTO ledger (source_table, key, bucket, state, seq)
-    SELECT :driving, key, bucket(key), 'inferred', :seq FROM added
+    SELECT CAST(:driving AS text), key, bucket(key), 'inferred', {seq} FROM added
     ON CONFLICT (source_table, key) DO NOTHING
 )
 SELECT count(*) FROM added
@@ -81,9 +110,12 @@ def infer_members(
         **_parts(rows, reference, parent),
         stage=rows.stage,
         wanted=" AND ".join(f"s.{identifier(name)} IS NOT NULL" for name in reference.columns),
-        printed=key_text(map(identifier, parent.model.key)),
+        printed=dimension_key("d", parent.model.key),
+        hash=dimension_hash(parent.table, "d", parent.model.key, SEQ),
+        seq=SEQ,
     )
-    return int(connection.run(statement, driving=parent.model.driving, seq=seq)[0][0])
+    names = {"driving": parent.model.driving, "dimension": parent.table.name}
+    return int(connection.run(statement, **names, seq=seq)[0][0])
 
 
 def placeholder(into: str, rows: Staged, reference: Reference, parent: Parent) -> str:

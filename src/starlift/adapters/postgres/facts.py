@@ -10,6 +10,7 @@ from starlift.adapters.postgres.bulk import without_constraints
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.filling import Before, fill
 from starlift.adapters.postgres.fitting import KEY_COLUMN
+from starlift.adapters.postgres.row_hash import SEQ, fact_hash
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged
 from starlift.ports import StarCounts
 
@@ -46,10 +47,20 @@ UPDATE fact_version v SET ended_seq = :seq
 FROM pg_temp._change c WHERE c.known AND v.fact = :fact AND v.key = c.key AND v.current
 """
 
+_VERSION = ("c.record_id", "c.key", SEQ, "c.op")
+
+# a row that somebody has taken away has a version all the same, and verify misses the row
 _BEGIN = """
-INSERT INTO fact_version (fact, record_id, key, seq, op)
-SELECT :fact, record_id, key, :seq, op FROM pg_temp._change ORDER BY record_id
+INSERT INTO fact_version (fact, record_id, key, seq, op, row_hash)
+SELECT CAST(:fact AS text), c.record_id, c.key, {seq}, c.op, {hash}
+FROM pg_temp._change c LEFT JOIN {star} f ON f.{surrogate} = c.record_id ORDER BY c.record_id
 """
+
+_BEGIN_TOMBSTONES = f"""
+INSERT INTO fact_version (fact, record_id, key, seq, op, row_hash)
+SELECT CAST(:fact AS text), c.record_id, c.key, {SEQ}, c.op, {fact_hash(None, "", _VERSION)}
+FROM pg_temp._change c
+"""  # noqa: S608 - no value in it
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def append_versions(
     connection.run(_END, fact=fact, seq=seq)
     versions = int(connection.row_count)
     with without_constraints(connection, how.pipeline, "fact_version", changed):
-        connection.run(_BEGIN, fact=fact, seq=seq)
+        hashed = fact_hash(rows.table, "f", _VERSION)
+        connection.run(_BEGIN.format(**names, seq=SEQ, hash=hashed), fact=fact, seq=seq)
     filled = fill(connection, rows, differs) if before else 0
     left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
     return StarCounts(
@@ -129,5 +141,5 @@ def append_tombstones(connection: pg8000.native.Connection, fact: str, seq: int)
     found = int(connection.row_count)
     if found:
         connection.run(_END, fact=fact, seq=seq)
-        connection.run(_BEGIN, fact=fact, seq=seq)
+        connection.run(_BEGIN_TOMBSTONES, fact=fact, seq=seq)
     return found

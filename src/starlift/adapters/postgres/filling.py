@@ -17,6 +17,7 @@ from pg8000.exceptions import DatabaseError
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.fitting import KEY_COLUMN
 from starlift.adapters.postgres.refusals import is_of_rows
+from starlift.adapters.postgres.row_hash import fact_hash
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged, copy
 
 _KEY = identifier(KEY_COLUMN)
@@ -28,10 +29,15 @@ SELECT {columns}, b.{key} FROM pg_temp._before_text b JOIN {stage} s ON s.{key} 
 
 # A version that the batch has just begun has the columns already, and is equal.
 _FILL = """
-UPDATE {star} f SET {changes}
-FROM {stage} s JOIN pg_temp._before b ON b.{key} = s.{key}
-JOIN fact_version v ON v.fact = :fact AND v.key = s.{key} AND v.current
-WHERE f.{surrogate} = v.record_id AND {differs}
+WITH filled AS (
+    UPDATE {star} f SET {changes}
+    FROM {stage} s JOIN pg_temp._before b ON b.{key} = s.{key}
+    JOIN fact_version v ON v.fact = CAST(:fact AS text) AND v.key = s.{key} AND v.current
+    WHERE f.{surrogate} = v.record_id AND {differs}
+    RETURNING v.record_id, v.op, {hash} AS row_hash
+)
+UPDATE fact_version v SET row_hash = filled.row_hash
+FROM filled WHERE v.fact = CAST(:fact AS text) AND v.record_id = filled.record_id AND v.op = filled.op
 """
 
 
@@ -111,6 +117,7 @@ def fill(connection: pg8000.native.Connection, rows: Staged, differs: str) -> in
         key=_KEY,
         surrogate=rows.surrogate,
         differs=differs,
+        hash=fact_hash(rows.table, "f", ("v.record_id", "v.key", "v.seq", "v.op")),
     )
     connection.run(statement, fact=rows.table.name)
     return int(connection.row_count)

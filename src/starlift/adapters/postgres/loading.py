@@ -63,7 +63,8 @@ class Loading:
     def _write(self, *, careful: bool) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
         models = {model.name: model for model in manifest.models}
-        tables = read_star(connection, self.schemas.star, models) if self.batch.star else {}
+        names = [*models, DATE_DIMENSION]
+        tables = read_star(connection, self.schemas.star, names) if self.batch.star else {}
         if self.schemas.building:
             tables = with_references(connection, self.schemas, tables)
         parents = {
@@ -82,7 +83,7 @@ class Loading:
         self._check_share(rejected)
         for rows in staged:
             bind(connection, rows)
-        self._extend_calendar(staged)
+        self._extend_calendar(tables.get(DATE_DIMENSION), staged)
         connection.run(facts.CHANGES)
         sweeping.note_asked(connection, manifest.inventory)
         for rows in staged:
@@ -127,8 +128,9 @@ class Loading:
             for name, files in self.batch.star.items()
         ]
 
-    def _extend_calendar(self, staged: Sequence[Staged]) -> None:
-        added = extend_calendar(self.connection, self.schemas.star, staged)
+    def _extend_calendar(self, table: StarTable | None, staged: Sequence[Staged]) -> None:
+        seq = self.batch.manifest.seq
+        added = extend_calendar(self.connection, self.schemas.star, table, staged, seq)
         if added:
             self.counts[DATE_DIMENSION] = StarCounts(inserted=added)
 
@@ -139,7 +141,7 @@ class Loading:
                 parent = parents[reference.parent]
                 self.inferred += infer_members(self.connection, rows, reference, parent, manifest.seq)
         if rows.model.kind == "dimension":
-            merged = merge_dimension(self.connection, rows)
+            merged = merge_dimension(self.connection, rows, manifest.seq)
         else:
             read_whole = manifest.inventory.get(rows.model.driving, NO_INVENTORY).scope == "whole"
             op = "repair" if manifest.kind == "repair" and read_whole else "update"

@@ -77,7 +77,7 @@ def require_turn(connection: pg8000.native.Connection, manifest: Processed, dige
         if _digest_of(connection, manifest.seq) != digest:
             raise _other_lake(manifest.seq)
         raise LostRace(f"batch {manifest.seq} is applied already", "nothing is lost; see: starlift status")
-    if not last and manifest.is_start:
+    if not last and manifest.seq > 1 and manifest.is_start:
         return
     if manifest.seq > applied + 1:
         raise HeldError(
