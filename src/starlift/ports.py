@@ -133,9 +133,17 @@ class SourceSnapshot(Protocol):
         """Return the bucket sums of the whole table that `read` is of, in the order of the buckets."""
         ...
 
-    def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
+    def keys(
+        self,
+        read: Read,
+        buckets: Collection[int] | None,
+        sink: Callable[[bytes], None],
+        *,
+        selected: bool = False,
+    ) -> int:
         """Stream key text, not shortened, and source hash of every row of the table that `read` is of, or of
-        those in some buckets, to `sink` as JSON lines, as `copy` does. Return the number of rows."""
+        those in some buckets, to `sink` as JSON lines, as `copy` does. Return the number of rows.
+        selected: of those rows alone that `read` selects."""
         ...
 
 
@@ -265,6 +273,43 @@ class Warehouse(Protocol):
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
         ConfigurationError if a model's columns do not fit the star's. After an unknown commit outcome
         (connection lost in COMMIT) call `applied` again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows of one table that are not as they should be. what: in which way. rows: how many. keys: the first
+    of them, as key text."""
+
+    table: str
+    what: str
+    rows: int
+    keys: tuple[str, ...]
+
+
+class Inspection(Protocol):
+    """A warehouse as of one moment, to be held against its source and against what the load wrote."""
+
+    @property
+    def applied(self) -> Applied | None:
+        """The last batch applied, None before the first."""
+        ...
+
+    def sums(self, table: str) -> Sums:
+        """Return the bucket sums of what the ledger says that a source table has."""
+        ...
+
+    def keys(self, table: str, buckets: Sequence[int]) -> dict[str, int]:
+        """Return source hash by key text of the same, in some buckets."""
+        ...
+
+    def held_back(self) -> dict[str, int]:
+        """Return the number of rows in quarantine by source table."""
+        ...
+
+    def differences(self, models: Sequence[ModelRef]) -> list[Difference]:
+        """Return in what the star of some models, and the pipeline's own tables, are not as they were
+        written."""
         ...
 
 

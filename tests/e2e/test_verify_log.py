@@ -47,7 +47,8 @@ def lake_of(name: str, objects: dict[str, bytes]) -> MemoryLake:
 
 def walked(lakes: Lakes, digests: dict[int, str]) -> Walked:
     """Walk lakes that hold some objects."""
-    return walk(*(lake_of(name, lakes[name]) for name in ("ingestion", "processed")), digests)
+    ingestion, processed = (lake_of(name, lakes[name]) for name in ("ingestion", "processed"))
+    return walk(ingestion, processed, digests)
 
 
 def fault(lakes: Lakes, digests: dict[int, str]) -> str:

@@ -193,7 +193,14 @@ class SimulatedSnapshot:
     def sums(self, read: Read) -> Sums:
         raise NotImplementedError
 
-    def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
+    def keys(
+        self,
+        read: Read,
+        buckets: Collection[int] | None,
+        sink: Callable[[bytes], None],
+        *,
+        selected: bool = False,
+    ) -> int:
         raise NotImplementedError
 
     def _seen(self, read: Read) -> Iterator[Version]:

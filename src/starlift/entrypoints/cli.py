@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
         "rows that wait: list, show, retry or drop them, or release a batch that is held for them",
     ),
     "rebuild": (commands.rebuild, "make the star again, from what was landed, by the models of today"),
+    "verify": (
+        commands.verify,
+        "compare source, ledger and star, row by row: what differs, by table and key",
+    ),
     "verify-log": (
         commands.verify_log,
         "read both lakes from end to end: the first object that is missing, edited or exchanged",

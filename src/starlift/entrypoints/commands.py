@@ -221,6 +221,14 @@ def rebuild(call: Call) -> Answer:
         return rebuilding.answer(call.pipeline, asked.models, progress, release=asked.release)
 
 
+def verify(call: Call) -> Answer:
+    """Compare source, ledger and star."""
+    from starlift.entrypoints import verifying
+
+    with Progress() as progress:
+        return verifying.answer(call.pipeline, progress)
+
+
 def verify_log(call: Call) -> Answer:
     """Walk the log of both lakes."""
     from starlift.entrypoints import verifying

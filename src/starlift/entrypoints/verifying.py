@@ -1,11 +1,84 @@
-"""`starlift verify-log`: whether everything is as it was written."""
+"""`starlift verify` and `starlift verify-log`: whether everything is as it was written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
 from starlift.bootstrap import Pipeline
-from starlift.entrypoints.answers import Answer
+from starlift.core.manifest import ModelRef
+from starlift.core.models import REBUILD
+from starlift.entrypoints.answers import Answer, Cell, rows, table
+from starlift.errors import DriftError, HeldError, StarliftError
+from starlift.ports import Applied, Difference
+from starlift.stages import chain, log
+from starlift.stages.verify import Subject, Verified, verify
 from starlift.stages.walking import Walked, walk
 from starlift.stages.watch import Watch
+
+
+def answer(pipeline: Pipeline, watch: Watch) -> Answer:
+    """Compare source, ledger and star; where they differ, that is an error (exit 4)."""
+    with pipeline.warehouse as warehouse, warehouse.inspect() as inspection:
+        applied = inspection.applied
+        if applied is None:
+            return Answer(_document(Verified(0)), "there is no batch in the warehouse yet")
+        manifest = chain.landed(pipeline.ingestion, applied.seq, log.read(pipeline.ingestion, applied.seq))
+        subject = Subject(pipeline.config, manifest, _models(pipeline, applied))
+        with pipeline.source as source:
+            verified = verify(subject, source, inspection, watch)
+    errors = tuple(_errors(verified))
+    return Answer(_document(verified), _text(verified), errors)
+
+
+def _models(pipeline: Pipeline, applied: Applied) -> Sequence[ModelRef]:
+    lake = pipeline.processed.generations.loaded(applied)
+    return chain.processed(lake, applied.seq, log.read(lake, applied.seq)).models
+
+
+def _document(verified: Verified) -> dict[str, Any]:
+    return {
+        "seq": verified.seq,
+        "tables": {name: vars(compared) for name, compared in verified.tables.items()},
+        "held": {name: error.message for name, error in verified.held.items()},
+        "differences": [asdict(found) for found in (*verified.source, *verified.star)],
+    }
+
+
+def _text(verified: Verified) -> str:
+    compared: list[list[Cell]] = [
+        [name, each.rows, each.pending, each.quarantined] for name, each in verified.tables.items()
+    ]
+    parts = [table(["source table", "rows", "pending", "quarantined"], compared)]
+    found = (*verified.source, *verified.star)
+    if found:
+        lines: list[list[Cell]] = [[each.table, each.what, each.rows, ", ".join(each.keys)] for each in found]
+        parts.append(table(["table", "rows that are", "number", "first"], lines))
+    else:
+        but = "but for what is pending or in quarantine"
+        parts.append(f"source, ledger and star are equal at batch {verified.seq}, {but}")
+    return "\n\n".join(parts)
+
+
+def _errors(verified: Verified) -> Iterator[StarliftError]:
+    for name, error in verified.held.items():
+        yield DriftError(f"table {name} is held, and was not compared: {error.message}", error.hint)
+    if verified.source:
+        yield HeldError(
+            f"the warehouse is not what the source has: {_first(verified.source)}",
+            "carry over what is deleted or was changed unseen: starlift reconcile",
+        )
+    if verified.star:
+        yield HeldError(
+            f"the warehouse is not as the load wrote it: {_first(verified.star)}",
+            f"find out who wrote there, then make it again from what was landed: {REBUILD}",
+        )
+
+
+def _first(found: Sequence[Difference]) -> str:
+    told = [f"{rows(each.rows)} of {each.table} {each.what}, first {each.keys[0]}" for each in found[:3]]
+    return "; ".join(told) + ("; …" if len(found) > 3 else "")
 
 
 def log_answer(pipeline: Pipeline, watch: Watch) -> Answer:

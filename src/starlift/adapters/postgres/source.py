@@ -239,9 +239,19 @@ class PostgresSnapshot:
         with self._source.reading(read) as connection:
             return [(bucket, rows, total) for bucket, rows, total in connection.run(sql.sums(read))]
 
-    def keys(self, read: Read, buckets: Collection[int] | None, sink: Callable[[bytes], None]) -> int:
-        settings = {} if buckets is None else {sql.BUCKETS: "{" + ",".join(map(str, buckets)) + "}"}
-        return self._stream(read, sql.keys(read, of_buckets=buckets is not None), settings, sink)
+    def keys(
+        self,
+        read: Read,
+        buckets: Collection[int] | None,
+        sink: Callable[[bytes], None],
+        *,
+        selected: bool = False,
+    ) -> int:
+        settings = sql.values(read, 0) if selected else {}
+        if buckets is not None:
+            settings[sql.BUCKETS] = "{" + ",".join(map(str, buckets)) + "}"
+        statement = sql.keys(read, of_buckets=buckets is not None, selected=selected)
+        return self._stream(read, statement, settings, sink)
 
     def _stream(
         self, read: Read, statement: str, settings: Mapping[str, str], sink: Callable[[bytes], None]

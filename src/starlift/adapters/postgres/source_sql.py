@@ -324,12 +324,13 @@ BUCKETS = "starlift.buckets"
 """The setting that carries the buckets whose keys are listed."""
 
 
-def keys(read: Read, *, of_buckets: bool) -> str:
+def keys(read: Read, *, of_buckets: bool, selected: bool) -> str:
     """Return the COPY that prints key text, however long, and source hash of a table's rows: all, or those
-    of `BUCKETS`."""
+    of `BUCKETS`, or those that the read selects, or of these those."""
     key = whole_text(_value(read, name) for name in read.key)
     rows = f"SELECT {key} AS _key, {source_hash(read)}::text AS _hash {_from(read)}"
+    rows += f" WHERE {predicate(read, 0) if selected else 'true'}"
     if of_buckets:
         buckets = f"unnest(CAST(current_setting('{BUCKETS}') AS integer[]))"
-        rows += f" WHERE {_bucket(read)} IN (SELECT {buckets})"
+        rows += f" AND {_bucket(read)} IN (SELECT {buckets})"
     return out(lines(rows))

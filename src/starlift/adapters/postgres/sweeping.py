@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
 from starlift.core.holding import LEAST_HELD
-from starlift.core.inventory import MOST_KEYS, differing
+from starlift.core.inventory import MOST_KEYS, Sums, differing
 from starlift.core.manifest import Inventory, Processed
 from starlift.core.requests import Request
 from starlift.errors import HeldError
@@ -168,10 +168,14 @@ def _compare_list(
 def _compare_sums(
     connection: pg8000.native.Connection, table: str, inventory: Inventory, findings: Findings
 ) -> None:
-    known = [(bucket, rows, total) for bucket, rows, total in connection.run(_SUMS, source_table=table)]
-    if buckets := differing(inventory, known):
+    if buckets := differing(inventory, ledger_sums(connection, table)):
         reason = f"buckets of keys that are not as the source has them: {len(buckets):,}"
         findings.requests.append(Request("inventory", table, reason, buckets=buckets))
+
+
+def ledger_sums(connection: pg8000.native.Connection, table: str) -> Sums:
+    """Return the bucket sums of a source table, as the ledger has it."""
+    return [(bucket, rows, total) for bucket, rows, total in connection.run(_SUMS, source_table=table)]
 
 
 def _compare_counts(connection: pg8000.native.Connection, manifest: Processed, findings: Findings) -> None:

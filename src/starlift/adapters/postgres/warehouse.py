@@ -37,6 +37,8 @@ from starlift.ports import Applied, Ask, Batch, Load, Loaded
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from starlift.adapters.postgres.verifying import PostgresInspection
+
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
 LOCK_TIMEOUT = "30s"
@@ -164,6 +166,14 @@ class PostgresWarehouse:
         """Return the SHA-256 of the processed manifest by batch applied."""
         with self._transaction("starlift verify-log") as connection:
             return turn.applied_digests(connection)
+
+    @contextmanager
+    def inspect(self) -> Iterator[PostgresInspection]:
+        """Give this star as of one moment, for `starlift verify`. ConfigurationError if not migrated."""
+        from starlift.adapters.postgres.verifying import PostgresInspection
+
+        with self._transaction("starlift verify", "ISOLATION LEVEL REPEATABLE READ") as connection:
+            yield PostgresInspection(connection, self._schemas)
 
     def migrate(self, models: Sequence[Model]) -> tuple[str, ...]:
         """Create or upgrade star, ledger and views, wholly or not at all. Return the names of what was
