@@ -89,7 +89,7 @@ def test_a_changed_model_stops_the_pipeline_until_it_is_rebuilt(lived: Project) 
     assert (lived.objects(), stars.contents(lived)) == (objects, star)
     ran = rebuilt(lived, "dim_design")
     assert ran["changes"] == {"dim_design": "has changed"}
-    assert ran["published"] == ["dim_design", "applied"]
+    assert ran["published"] == ["dim_design", "applied", "dimension_row"]
     assert lived.cycle()["outcome"] == "nothing"
     names = lived.query("SELECT DISTINCT design_name FROM dim_design WHERE design_name <> '(not loaded)'")
     assert names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from starlift.core import paths
 from starlift.entrypoints import verifying
 from starlift.entrypoints.answers import Answer
 from starlift.stages.watch import UNWATCHED
@@ -180,7 +181,9 @@ def test_a_row_that_is_deleted_is_a_difference_until_it_is_carried_over(equal: P
     assert found(equal) == []
 
 
-def test_what_verify_names_the_hints_put_right(equal: Project) -> None:
+def test_what_verify_names_the_hints_put_right_and_the_generation_that_counts_is_walked(
+    equal: Project,
+) -> None:
     equal.query("UPDATE starlift.ledger SET source_hash = 1 WHERE key = '(3)' AND source_table = 'address'")
     assert verified(equal).errors[0].hint.endswith(": starlift reconcile")
     assert equal.starlift("reconcile").code == 0
@@ -190,6 +193,13 @@ def test_what_verify_names_the_hints_put_right(equal: Project) -> None:
     assert verified(equal).errors[0].hint.endswith(": starlift rebuild")
     assert equal.starlift("rebuild").code == 0
     assert found(equal) == []
+    whole = verifying.log_answer(equal.pipeline(), UNWATCHED)
+    assert (whole.exit_code, (whole.document or {})["first"], (whole.document or {})["landed"]) == (0, 1, 5)
+    folder = equal.lakes["processed"] / paths.generation(1)
+    (folder / paths.manifest(2)).unlink()
+    told = verifying.log_answer(equal.pipeline(), UNWATCHED)
+    named = f"manifest {paths.manifest(2)} in the lake {folder.as_uri()} is missing"
+    assert (told.exit_code, told.errors[0].message) == (4, named)
 
 
 def test_in_timestamp_mode_an_edit_without_its_stamp_is_pending_until_the_pass_by_xid(equal: Project) -> None:

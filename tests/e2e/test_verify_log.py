@@ -169,14 +169,3 @@ def test_the_command_names_the_object_and_ends_with_4(lived: Project) -> None:
     ran = lived.starlift("verify-log")
     assert ran.code == 4
     assert str(file.relative_to(lived.lakes["processed"])) in ran.document["error"]["message"]
-
-
-def test_after_a_rebuild_the_generation_is_walked_that_the_warehouse_has(lived: Project) -> None:
-    assert lived.starlift("rebuild").code == 0
-    ran = lived.starlift("verify-log")
-    assert (ran.code, ran.document["applied"]) == (0, 3), ran
-    folder = lived.lakes["processed"] / paths.generation(1)
-    (folder / paths.manifest(2)).unlink()
-    ran = lived.starlift("verify-log")
-    named = f"manifest {paths.manifest(2)} in the lake {folder.as_uri()} is missing"
-    assert (ran.code, ran.document["error"]["message"]) == (4, named)

@@ -9,10 +9,7 @@ import pg8000.native
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.row_hash import keeping
 from starlift.adapters.postgres.staging import Staged
-from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable
-
-DATE_KEY = ("date_id",)
-"""The date dimension's key."""
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, DATE_KEY, StarTable
 
 # to_char without TM speaks English whatever the server's locale is.
 _EXTEND = """

@@ -12,6 +12,7 @@ import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.refusals import naming
+from starlift.adapters.postgres.rehashing import rehashed
 from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.star_catalogue import StarTable
 from starlift.adapters.postgres.star_shape import check_shape
@@ -88,15 +89,22 @@ def migrate(
     connection.run(_TABLE.format(migration=schemas.migration))
     recorded = _recorded(connection, schemas)
     pending = _pending(steps, recorded)
-    if any(step.schema == "star" for step in pending):
+    if recorded and any(step.schema == "star" for step in pending):
         _drop_views(connection, schemas, recorded)
+        with rehashed(connection, schemas, models):
+            _apply(connection, schemas, pending)
+    else:
+        _apply(connection, schemas, pending)
+    facts = check_shape(connection, schemas.star, models)
+    return (*(step.file for step in pending), *_make_views(connection, schemas, facts, recorded))
+
+
+def _apply(connection: pg8000.native.Connection, schemas: Schemas, pending: Sequence[Step]) -> None:
     for step in pending:
         _enter(connection, schemas.star if step.schema == "star" else schemas.pipeline)
         with naming(f"sql/warehouse/{step.file}", "starlift migrate"):
             connection.run(step.text)
         _record(connection, schemas, step.file, step.sha256)
-    facts = check_shape(connection, schemas.star, models)
-    return (*(step.file for step in pending), *_make_views(connection, schemas, facts, recorded))
 
 
 def recorded_files(connection: pg8000.native.Connection, schemas: Schemas) -> dict[str, str]:

@@ -15,6 +15,9 @@ from starlift.core.types import column_type
 DATE_DIMENSION = "dim_date"
 """The dimension that the load makes itself, keyed by `date_id`."""
 
+DATE_KEY = ("date_id",)
+"""The date dimension's key."""
+
 NOT_LOADED = "(not loaded)"
 """What a row that has not arrived shows for text that may not be NULL."""
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import pg8000.native
 
-from starlift.adapters.postgres.calendar import DATE_KEY
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.fitting import surrogate
 from starlift.adapters.postgres.row_hash import dimension_hash, dimension_key, fact_hash
 from starlift.adapters.postgres.schemas import Schemas
-from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
+from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, DATE_KEY, StarTable, read_star
 from starlift.adapters.postgres.sweeping import ledger_sums
 from starlift.adapters.postgres.turn import last_applied
 from starlift.core.inventory import Sums
