@@ -56,6 +56,8 @@ class InventoryNeeded(HeldError):
 class TooManyRejected(HeldError):
     """A batch of which more rows would go into quarantine than a person lets pass unasked."""
 
+    code = "too_many_rejected"
+
 
 class UnavailableError(StarliftError):
     """Source, warehouse or lake is unreachable, refused us, or cannot be written."""
