@@ -28,15 +28,31 @@ def test_a_role_has_no_power_over_the_server(
     assert memberships == ([["pg_read_all_stats"]] if role == "source" else [])
 
 
-@pytest.mark.parametrize("role", ["source", "warehouse", "analyst"])
+@pytest.mark.parametrize(
+    ("role", "power"),
+    [
+        *((role, "SUPERUSER") for role in ("source", "warehouse", "analyst")),
+        *((role, "BYPASSRLS") for role in ("warehouse", "analyst")),
+    ],
+)
 def test_a_script_refuses_a_role_that_is_above_privileges(
-    source_db: SourceDatabase, warehouse_db: WarehouseDatabase, role: str
+    source_db: SourceDatabase, warehouse_db: WarehouseDatabase, role: str, power: str
 ) -> None:
     with connected(source_db.admin) as admin:
         admin.run("BEGIN")
-        admin.run(f"ALTER ROLE starlift_{role} SUPERUSER")
+        admin.run(f"ALTER ROLE starlift_{role} {power}")
         with pytest.raises(DatabaseError, match="above all privileges"):
             admin.run(script(f"roles/{role}.sql"))
+        admin.run("ROLLBACK")
+
+
+def test_the_reader_may_be_let_past_row_level_security_and_its_script_be_run_again(
+    source_db: SourceDatabase,
+) -> None:
+    with connected(source_db.admin) as admin:
+        admin.run("BEGIN")
+        admin.run("ALTER ROLE starlift_source BYPASSRLS")  # the doctor's remedy
+        admin.run(script("roles/source.sql"))
         admin.run("ROLLBACK")
 
 
