@@ -347,6 +347,11 @@ class LiveWarehouse(Warehouse, Protocol):
         """Return how the batches after `seq` came into the star, in order."""
         ...
 
+    def rehearse(self, models: Sequence[ModelRef]) -> None:
+        """Raise ConfigurationError where the DDL that publishing would apply cannot be applied, or what
+        others built on the star is in its way, by name. Nothing is changed."""
+        ...
+
     def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
         """Make the star what its build target is, in one transaction, and take the target away.
 

@@ -34,6 +34,15 @@ def add_manager(project: Project) -> None:
     )
 
 
+def drop_location(project: Project) -> None:
+    """Show in dim_staff no more where the department is."""
+    sql = project.own_sql()
+    replace(sql / "models/dim_staff.sql", "    department.location,\n", "")
+    (sql / "warehouse/050_no_location.sql").write_text(
+        "-- schema: star\nALTER TABLE dim_staff DROP COLUMN location;\n"
+    )
+
+
 def add_margin(project: Project) -> None:
     """Give a fact a column that may not be NULL, and a column of it another type."""
     sql = project.own_sql()

@@ -202,14 +202,19 @@ def test_a_new_column_of_a_fact_is_filled_into_the_current_versions_and_makes_no
     assert_live_is_what_a_replay_makes(lived)
 
 
+SOLD = """
+CREATE VIEW sold AS SELECT first_name, CAST(sum(units_sold) AS bigint) AS units
+FROM current_fact_sales_order JOIN dim_staff ON staff_id = sales_staff_id GROUP BY 1
+"""
+
+
 def test_what_people_made_of_the_star_survives_a_rebuild(lived: Project) -> None:
     for statement in (
         "GRANT SELECT ON dim_staff, current_fact_sales_order, history_fact_sales_order TO PUBLIC",
         "GRANT SELECT (first_name) ON dim_staff TO starlift_analyst",
         "COMMENT ON COLUMN dim_staff.first_name IS 'ours'",
         "COMMENT ON VIEW current_fact_sales_order IS 'ours too'",
-        "CREATE VIEW sold AS SELECT first_name, sum(units_sold) AS units FROM current_fact_sales_order "
-        "JOIN dim_staff ON staff_id = sales_staff_id GROUP BY 1",
+        SOLD,
     ):
         lived.query(statement)
     acl = (
@@ -217,12 +222,17 @@ def test_what_people_made_of_the_star_survives_a_rebuild(lived: Project) -> None
         "WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
     )
     before = lived.query(acl), lived.query("TABLE sold ORDER BY 1")
-    edits.replace(
-        lived.sql / "models/dim_staff.sql",
-        "staff.email_address",
-        "lower(staff.email_address) AS email_address",
-    )
+    edits.add_manager(lived)
+    edits.drop_location(lived)
+    edits.add_margin(lived)
+    said = refusal_of_rebuild(lived)
+    assert "changes columns on which others build, and nothing was changed: view public.sold\n" in said
+    assert said.endswith("starlift rebuild")
+    assert "a rebuild was begun and has made 4 of 4 batches" in refusal_of_run(lived)
+    assert (lived.query(acl), lived.query("TABLE sold ORDER BY 1")) == before
+    lived.query("DROP VIEW sold")
     rebuilt(lived)
+    lived.query(SOLD)
     assert (lived.query(acl), lived.query("TABLE sold ORDER BY 1")) == before
 
 

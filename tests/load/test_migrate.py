@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tests.load.conftest import Star, model, own_sql
 from tests.postgres import SQL, WarehouseDatabase, connected
 
 FACT = model("f", "fact", "k", "t")
+DIMENSION = model("d", "dimension", "id", "t")
 FACT_DDL = "CREATE TABLE f (id serial PRIMARY KEY, k integer, v text);"
 
 
@@ -67,13 +70,109 @@ def test_a_view_that_is_gone_is_made_again(bare: Star) -> None:
     assert bare.migrate([FACT]) == ("view current_f",)
 
 
-def test_a_view_that_others_build_on_is_named_and_kept(bare: Star) -> None:
-    bare.migrate([FACT])
-    bare.rows("CREATE VIEW mine AS SELECT k FROM current_f")
-    add(bare, "030_more.sql", "-- schema: star\nALTER TABLE f ADD w integer;")
-    with pytest.raises(ConfigurationError, match=r"view current_f: cannot drop view .* view mine depends on"):
-        bare.migrate([FACT])
-    assert columns(bare, "f") == [["id"], ["k"], ["v"]]
+MADE_OF_VIEWS = """
+SELECT c.relname, ARRAY(SELECT CAST(unnest(c.relacl) AS text) ORDER BY 1), pg_get_userbyid(relowner),
+       c.reloptions, obj_description(c.oid), a.attname, CAST(attacl AS text), col_description(c.oid, attnum)
+FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND attname IN ('k', 'seq')
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v' ORDER BY relname, attname
+"""
+
+BY_PEOPLE = (
+    "GRANT SELECT ON history_f TO PUBLIC",
+    "REVOKE ALL ON current_f FROM starlift_analyst",
+    "GRANT SELECT (k) ON current_f TO starlift_analyst WITH GRANT OPTION",
+    "COMMENT ON VIEW current_f IS 'it''s ours'",
+    "COMMENT ON VIEW history_f IS NULL",
+    "COMMENT ON COLUMN current_f.k IS 'ours: too'",
+    "COMMENT ON COLUMN history_f.seq IS NULL",
+    "ALTER VIEW current_f SET (security_barrier = true)",
+    "CREATE ROLE keeper",
+    "GRANT keeper TO starlift_warehouse",
+    "GRANT CREATE, USAGE ON SCHEMA public TO keeper",
+    "ALTER VIEW history_f OWNER TO keeper",
+)
+
+
+@pytest.fixture
+def peopled(bare: Star) -> Iterator[Star]:
+    """A fact, a dimension, and what people made of the fact's views."""
+    own_sql(bare.sql, f"{FACT_DDL} CREATE TABLE d (id integer PRIMARY KEY, n text, m text);")
+    bare.migrate([FACT, DIMENSION])
+    with connected(bare.database.admin) as admin:
+        try:
+            for statement in BY_PEOPLE:
+                admin.run(statement)
+            yield bare
+        finally:
+            admin.run("DROP OWNED BY keeper CASCADE")
+            admin.run("DROP ROLE keeper")
+
+
+@pytest.mark.parametrize("ddl", [
+    "ALTER TABLE f ADD w integer",
+    "ALTER TABLE f DROP v",
+    "ALTER TABLE f DROP v CASCADE",
+    "ALTER TABLE f RENAME v TO w",
+    "ALTER TABLE f ALTER k TYPE bigint; ALTER TABLE d ALTER n TYPE varchar(9), DROP m, ADD o text",
+    "ALTER TABLE public.f ALTER k TYPE bigint",
+])  # fmt: skip
+def test_what_people_made_of_a_view_survives_a_change_of_its_fact(peopled: Star, ddl: str) -> None:
+    before = peopled.rows(MADE_OF_VIEWS)
+    add(peopled, "030_more.sql", f"-- schema: star\n{ddl};")
+    made = peopled.migrate([FACT, DIMENSION])
+    assert made[0] == "030_more.sql"
+    assert peopled.rows(MADE_OF_VIEWS) == before
+    own = [name for (name,) in columns(peopled, "f")]
+    assert [name for (name,) in columns(peopled, "current_f")] == own
+    assert [name for (name,) in columns(peopled, "history_f")][4:] == own
+    assert peopled.migrate([FACT, DIMENSION]) == ()
+
+
+UPON = (
+    "CREATE VIEW mine AS SELECT k, op FROM history_f",
+    "CREATE VIEW my_own AS SELECT count(*) FROM mine",
+    "CREATE MATERIALIZED VIEW kept AS SELECT k FROM current_f",
+    "CREATE VIEW named AS SELECT id, n FROM d",
+    "CREATE VIEW other AS SELECT id FROM d",
+)
+
+
+@pytest.mark.parametrize(("ddl", "named"), [
+    ("ALTER TABLE f ALTER k TYPE bigint", ["view public.my_own", "materialized view public.kept",
+                                           "view public.mine"]),
+    ("ALTER TABLE d ALTER n TYPE varchar(9), ADD o text", ["view public.named"]),
+    ("ALTER TABLE d DROP n", ["view public.named"]),
+    ("ALTER TABLE f RENAME v TO w", ["view public.my_own", "materialized view public.kept",
+                                     "view public.mine"]),
+])  # fmt: skip
+def test_what_others_built_is_named_where_it_is_in_the_way_and_nothing_changes(
+    peopled: Star, ddl: str, named: list[str]
+) -> None:
+    for statement in UPON:
+        peopled.rows(statement)
+    everything = "SELECT oid, xmin::text FROM pg_class ORDER BY 1"
+    before = peopled.rows(everything)
+    add(peopled, "030_more.sql", f"-- schema: star\n{ddl};")
+    with pytest.raises(ConfigurationError) as refused:
+        peopled.migrate([FACT, DIMENSION])
+    assert refused.value.message.endswith(f": {', '.join(named)}")
+    assert peopled.rows(everything) == before
+    drops = re.search(r"take them away \((.*?)\)", refused.value.hint)
+    assert drops
+    peopled.rows(drops[1])
+    assert peopled.migrate([FACT, DIMENSION])
+    left = [name.split(".")[-1] for name in (statement.split(" AS ")[0].split()[-1] for statement in UPON)]
+    gone = {name.split(".")[-1] for name in named}
+    assert {row[0] for row in peopled.rows("SELECT relname FROM pg_class")} & set(left) == set(left) - gone
+
+
+def test_what_others_built_stays_when_a_column_is_added(peopled: Star) -> None:
+    for statement in UPON:
+        peopled.rows(statement)
+    add(peopled, "030_more.sql", "-- schema: star\nALTER TABLE f ADD w integer; ALTER TABLE d ADD o text;")
+    peopled.migrate([FACT, DIMENSION])
+    assert columns(peopled, "current_f")[-1] == columns(peopled, "history_f")[-1] == ["w"]
+    assert columns(peopled, "mine") == [["k"], ["op"]]
 
 
 def test_a_file_changed_after_it_was_applied_is_refused(bare: Star) -> None:

@@ -137,5 +137,5 @@ def test_each_fact_has_its_two_views(made: Star, fact: str) -> None:
     own = [name for name, _ in STAR[fact]]
     assert [name for name, _ in described(made, f"current_{fact}")] == own
     assert [name for name, _ in described(made, f"history_{fact}")] == [
-        *own, "valid_from", "valid_to", "op", "seq",
+        "valid_from", "valid_to", "op", "seq", *own,
     ]  # fmt: skip

@@ -7,7 +7,9 @@ generation and the old star are as they were; a rebuild that breaks off anywhere
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -24,6 +26,8 @@ from starlift.stages.generations import Generations
 from starlift.stages.load import load
 from starlift.stages.transform import Transformed, transform
 from starlift.stages.watch import UNWATCHED, Watch
+
+_OTHER_COMMANDS = re.compile(r"(?<=: )starlift (migrate|load|run)( && starlift (load|run))?$")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,21 @@ def rebuild(parts: Parts, named: Sequence[str] = ()) -> Rebuilt:
     """
     if log.head(parts.ingestion)[1] is None:
         raise ConfigurationError(f"there is no batch in the lake {parts.ingestion.root}", "starlift run")
+    with _told_to_rebuild():
+        return _rebuild(parts, named)
+
+
+@contextmanager
+def _told_to_rebuild() -> Iterator[None]:
+    """Whatever is to be corrected, the command that goes on is not the one of a migration or a load."""
+    try:
+        yield
+    except (ConfigurationError, HeldError) as error:
+        error.hint = _OTHER_COMMANDS.sub(REBUILD, error.hint)
+        raise
+
+
+def _rebuild(parts: Parts, named: Sequence[str]) -> Rebuilt:
     found = generations.find(parts.processed)
     before = _models(found.lake)
     differing = changes(parts.models, before) if before else {}
@@ -112,6 +131,7 @@ def _publish(
     except HeldError as error:
         rebuilt.held = _passed(error, _seq(target), reached)
     target.check(parts.refs)
+    parts.warehouse.rehearse(parts.refs)
     rebuilt.seq = _seq(target)
     generations.commit(parts.processed, rebuilt.generation, rebuilt.seq)
     published = parts.warehouse.publish(parts.refs, gone)

@@ -40,7 +40,8 @@ def require_table(schema: str, table: StarTable | None, model: ModelRef) -> Star
     problem = "does not exist" if table is None else "has no surrogate key"
     raise ConfigurationError(
         f"star table {schema}.{model.name} {problem}",
-        "put its DDL into a new file of sql/warehouse, then: starlift migrate",
+        "put its DDL into a new file of sql/warehouse that begins with `-- schema: star`, then: "
+        "starlift migrate",
     )
 
 
@@ -113,5 +114,6 @@ def _listed(names: Sequence[str]) -> str:
 def _unfit(table: str, problem: str) -> ConfigurationError:
     return ConfigurationError(
         f"star table {table}: {problem}",
-        f"bring sql/models/{table}.sql and its DDL in sql/warehouse together, then: starlift migrate",
+        f"bring sql/models/{table}.sql and its DDL together, by a new file of sql/warehouse that begins with "
+        "`-- schema: star`, then: starlift migrate",
     )

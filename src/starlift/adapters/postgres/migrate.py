@@ -11,6 +11,7 @@ from pathlib import Path
 import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.fact_views import FactViews
 from starlift.adapters.postgres.refusals import naming
 from starlift.adapters.postgres.rehashing import rehashed
 from starlift.adapters.postgres.schemas import Schemas
@@ -89,21 +90,24 @@ def migrate(
     connection.run(_TABLE.format(migration=schemas.migration))
     recorded = _recorded(connection, schemas)
     pending = _pending(steps, recorded)
+    made = [entry.removeprefix(_VIEW) for entry in recorded if entry.startswith(_VIEW)]
+    views = FactViews(connection, schemas, made)
     if recorded and any(step.schema == "star" for step in pending):
-        _drop_views(connection, schemas, recorded)
         with rehashed(connection, schemas, models):
-            _apply(connection, schemas, pending)
+            _apply(connection, schemas, pending, views)
     else:
-        _apply(connection, schemas, pending)
-    facts = check_shape(connection, schemas.star, models)
-    return (*(step.file for step in pending), *_make_views(connection, schemas, facts, recorded))
+        _apply(connection, schemas, pending, views)
+    facts = check_shape(connection, schemas, models)
+    return (*(step.file for step in pending), *_make_views(connection, schemas, facts, recorded, views))
 
 
-def _apply(connection: pg8000.native.Connection, schemas: Schemas, pending: Sequence[Step]) -> None:
+def _apply(
+    connection: pg8000.native.Connection, schemas: Schemas, pending: Sequence[Step], views: FactViews
+) -> None:
     for step in pending:
         _enter(connection, schemas.star if step.schema == "star" else schemas.pipeline)
         with naming(f"sql/warehouse/{step.file}", "starlift migrate"):
-            connection.run(step.text)
+            views.run(f"sql/warehouse/{step.file}", step.text)
         _record(connection, schemas, step.file, step.sha256)
 
 
@@ -141,30 +145,22 @@ def _record(connection: pg8000.native.Connection, schemas: Schemas, name: str, d
     connection.run(_RECORD.format(migration=schemas.migration), file=name, sha256=digest)
 
 
-def _drop_views(connection: pg8000.native.Connection, schemas: Schemas, recorded: Mapping[str, str]) -> None:
-    """Take the views out of the way: a column that a view reads can neither be dropped nor retyped."""
-    for entry in recorded:
-        if entry.startswith(_VIEW):
-            view = f"{identifier(schemas.star)}.{identifier(entry.removeprefix(_VIEW))}"
-            with naming(entry, "starlift migrate"):
-                connection.run(f"DROP VIEW IF EXISTS {view}")
-
-
 def _make_views(
     connection: pg8000.native.Connection,
     schemas: Schemas,
     facts: Sequence[StarTable],
     recorded: Mapping[str, str],
+    views: FactViews,
 ) -> Iterator[str]:
     """Make the views that are missing or whose text is another than recorded; yield their names."""
     for fact in facts:
-        for view in fact_views(connection, fact, schemas.star, schemas.pipeline):
+        pair = fact_views(connection, fact, schemas.star, schemas.pipeline)
+        for view in pair:
             entry, digest = f"{_VIEW}{view.name}", sha256(view.text.encode())
             found = connection.run("SELECT to_regclass(:view) IS NOT NULL", view=view.quoted)[0][0]
             if found and recorded.get(entry) == digest:
                 continue
             with naming(entry, "starlift migrate"):
-                connection.run(f"DROP VIEW IF EXISTS {view.quoted}")
-                connection.run(view.text)
+                views.make(view, pair)
             _record(connection, schemas, entry, digest)
             yield entry

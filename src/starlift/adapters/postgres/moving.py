@@ -94,6 +94,19 @@ def plan_move(connection: pg8000.native.Connection, origin: str, schema: str, ta
 
     Raises ConfigurationError, naming the columns, where the two are not of one shape.
     """
+    move = _shaped(connection, origin, schema, table)
+    return move and _counted(connection, move)
+
+
+def require_shapes(
+    connection: pg8000.native.Connection, origin: str, schema: str, tables: Sequence[str]
+) -> None:
+    """Raise ConfigurationError, naming table and columns, where `plan_move` would."""
+    for table in tables:
+        _shaped(connection, origin, schema, table)
+
+
+def _shaped(connection: pg8000.native.Connection, origin: str, schema: str, table: str) -> Move | None:
     quoted = [f"{identifier(name)}.{identifier(table)}" for name in (origin, schema)]
     given, taken = ([_Column(*row) for row in connection.run(_COLUMNS, table=name)] for name in quoted)
     if not given:
@@ -104,8 +117,7 @@ def plan_move(connection: pg8000.native.Connection, origin: str, schema: str, ta
             f"table {schema}.{table} is not as sql/warehouse makes it: column {', '.join(differing)}",
             "put what was altered by hand into a new file of sql/warehouse, or undo it, then: starlift run",
         )
-    move = Move(schema, table, quoted[0], tuple(column for column in taken if not column.generated))
-    return _counted(connection, move)
+    return Move(schema, table, quoted[0], tuple(column for column in taken if not column.generated))
 
 
 def _counted(connection: pg8000.native.Connection, move: Move) -> Move:

@@ -16,7 +16,7 @@ from starlift.adapters.postgres import aside
 from starlift.adapters.postgres.build import discard_build
 from starlift.adapters.postgres.connection import identifier, sqlstate
 from starlift.adapters.postgres.migrate import Step, migrate
-from starlift.adapters.postgres.moving import carry_out, plan_moves
+from starlift.adapters.postgres.moving import carry_out, plan_moves, require_shapes
 from starlift.adapters.postgres.schemas import Schemas, tables_of
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, read_star
 from starlift.core.manifest import ModelRef
@@ -44,6 +44,21 @@ def publish(
         carry_out(connection, moves)
     discard_build(connection, build)
     return [move.table for move in moves]
+
+
+def rehearse(
+    connection: pg8000.native.Connection,
+    live: Schemas,
+    build: Schemas,
+    steps: Sequence[Step],
+    models: Sequence[ModelRef],
+) -> None:
+    """Raise what `bring_up` and `publish` would of the live star's DDL, of what was altered by hand and of
+    what others built on it. All that was done for it is taken back."""
+    connection.run("SAVEPOINT rehearsal")
+    bring_up(connection, live, steps, models)
+    require_shapes(connection, build.star, live.star, [*(model.name for model in models), DATE_DIMENSION])
+    connection.run("ROLLBACK TO SAVEPOINT rehearsal")
 
 
 def bring_up(

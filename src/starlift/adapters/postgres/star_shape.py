@@ -8,6 +8,7 @@ import pg8000.native
 from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres.connection import identifier
+from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.star_catalogue import NOT_LOADED, StarTable, read_star
 from starlift.core.manifest import ModelRef
 from starlift.core.models import HISTORY_COLUMNS
@@ -18,9 +19,10 @@ LONGEST_NAME = 63
 
 
 def check_shape(
-    connection: pg8000.native.Connection, schema: str, models: Sequence[ModelRef]
+    connection: pg8000.native.Connection, schemas: Schemas, models: Sequence[ModelRef]
 ) -> list[StarTable]:
     """Return the facts' tables. Raises ConfigurationError with everything that is wrong with any table."""
+    schema = schemas.star
     tables = read_star(connection, schema, [model.name for model in models]) if models else {}
     by_name = {model.name: model for model in models}
     faults = [fault for model in models for fault in _faults(model, tables.get(model.name), by_name)]
@@ -31,9 +33,11 @@ def check_shape(
         else:
             faults += _order_faults(connection, model, table)
     if faults:
+        known = schemas.live if schemas.building else schema
         raise ConfigurationError(
-            f"the star in schema {schema} does not fit its models: {'; '.join(faults)}",
-            "put what is to change into a new file of sql/warehouse, then: starlift migrate",
+            f"the star in schema {known} does not fit its models: {'; '.join(faults)}",
+            "put what is to change into a new file of sql/warehouse that begins with `-- schema: star`, "
+            "then: starlift migrate",
         )
     return [tables[model.name] for model in models if model.kind == "fact"]
 

@@ -1,4 +1,7 @@
-"""The two views of each fact, made from its catalogue entry, so that a new fact is one table's DDL."""
+"""The two views of each fact, made from its catalogue entry, so that a new fact is one table's DDL.
+
+The columns of the fact come last: so a view that is there can take on a new one, with whatever builds on it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.star_catalogue import StarTable
 
 _CURRENT = """
-CREATE VIEW {view} AS
+CREATE OR REPLACE VIEW {view} AS
 SELECT {columns}
 FROM {fact} f
 JOIN {pipeline}.fact_version v ON v.fact = {name} AND v.record_id = f.{surrogate}
@@ -20,12 +23,12 @@ COMMENT ON VIEW {view} IS
 """
 
 _HISTORY = """
-CREATE VIEW {view} AS
-SELECT {columns},
-       began.clock AS valid_from,
+CREATE OR REPLACE VIEW {view} AS
+SELECT began.clock AS valid_from,
        ended.clock AS valid_to,
        v.op,
-       v.seq
+       v.seq,
+       {columns}
 FROM {pipeline}.fact_version v
 JOIN {fact} f ON f.{surrogate} = v.record_id
 JOIN {pipeline}.applied began ON began.seq = v.seq

@@ -250,6 +250,16 @@ class PostgresWarehouse:
         with self._transaction("the star that was built") as connection:
             check_references(connection, self._schemas, models)
 
+    def rehearse(self, models: Sequence[ModelRef]) -> None:
+        """Raise what `publish` would raise of the DDL that waits, as `ports.LiveWarehouse.rehearse` says."""
+        from starlift.adapters.postgres.publish import rehearse
+
+        steps = read_steps(self._sql / "warehouse")
+        live = self._schemas
+        with self._transaction("the star that was built") as connection:
+            turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
+            rehearse(connection, live, live.build, steps, models)
+
     def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
         """Make this star what its build target is, DDL that waits included, as `ports.LiveWarehouse.publish`
         says."""
