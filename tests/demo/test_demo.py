@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from starlift.demo.place import open_place
+from starlift.errors import ConfigurationError
+
 README = Path(__file__).parents[2] / "README.md"
 
 MASKS = (
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"starlift_analyst:[^@]+@", "starlift_analyst:PASSWORD@"),
     (r"\d+\.\d\d s", "SECONDS"),
-    (r"State: \S+/", "State: FOLDER/"),
-    (r"cd \S+ &&", "cd FOLDER &&"),
 )
 
 
@@ -28,15 +30,16 @@ def masked(text: str) -> str:
     """Return the text without times, ports, passwords and places."""
     for pattern, word in MASKS:
         text = re.sub(pattern, word, text)
-    return text.strip()
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo's folder, and what its first two runs said."""
+    """A demo's folder, what its first run said, what the README's walk said then, and the second run."""
 
     folder: Path
     first: str
+    walk: subprocess.CompletedProcess[str]
     second: str
 
 
@@ -55,15 +58,42 @@ def starlift(*words: str, cwd: Path | None = None) -> str:
     return ended.stdout
 
 
+def walked(clone: Path) -> subprocess.CompletedProcess[str]:
+    """Type the README's walk, block by block, into one shell that has just been opened in a clone."""
+    (clone / ".venv/bin").mkdir(parents=True)
+    (clone / ".venv/bin/activate").write_text('PATH="$(cd ../.venv/bin && pwd):$PATH"\n')
+    program = clone / ".venv/bin/starlift"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m starlift "$@"\n')
+    program.chmod(0o755)
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("STARLIFT_")}
+    return subprocess.run(
+        ["sh", "-e"],
+        input="".join(walk("sh")),
+        cwd=clone,
+        env={**mine, "PSQLRC": os.devnull, "PAGER": "cat", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def walk(kind: str) -> list[str]:
+    """Return the blocks of one kind in the README's walk, in order."""
+    section = re.search(r"^## Change the star$(.*?)^## ", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert section is not None
+    return re.findall(rf"^```{kind}\n(.*?)^```", section[1], re.DOTALL | re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo that was played twice."""
-    folder = tmp_path_factory.mktemp("demo") / "state"
+    """A demo that was played twice, the README's walk between."""
+    clone = tmp_path_factory.mktemp("clone")
     try:
-        first = starlift("demo", "--folder", str(folder))
-        yield Demo(folder, first, starlift("demo", "--folder", str(folder), "--json"))
+        first = starlift("demo", cwd=clone)
+        ended = walked(clone)
+        yield Demo(clone / ".demo", first, ended, starlift("demo", "--json", cwd=clone))
     finally:
-        starlift("demo", "--folder", str(folder), "--clean")
+        starlift("demo", "--clean", cwd=clone)
 
 
 def shown() -> str:
@@ -75,6 +105,17 @@ def shown() -> str:
 
 def test_the_first_output_is_the_readmes(demo: Demo) -> None:
     assert masked(demo.first) == masked(shown())
+
+
+def test_a_newcomer_changes_the_star_as_the_readme_shows(demo: Demo) -> None:
+    assert demo.walk.returncode == 0, demo.walk
+    assert len(walk("sh")) == len(walk("text")) == 2
+    assert masked(re.sub(r"\n\n", "\n", demo.walk.stdout)) == masked("".join(walk("text")))
+
+
+def test_the_next_day_goes_into_the_star_that_was_changed(demo: Demo) -> None:
+    renamed = json.loads(demo.second)["cycles"][2]
+    assert renamed["star"]["dim_department"]["updated"] == 1
 
 
 def test_the_model_in_the_readme_is_the_one_that_runs() -> None:
@@ -124,3 +165,10 @@ def test_clean_touches_nothing_in_a_folder_that_is_not_a_demos(tmp_path: Path) -
     assert starlift("demo", "--folder", str(tmp_path), "--clean").startswith("there is no demo")
     assert len(list(tmp_path.iterdir())) == 4
     assert starlift("demo", "--folder", str(tmp_path / "none"), "--clean").startswith("there is no demo")
+
+
+def test_a_folder_with_files_of_ones_own_does_not_become_a_demo(tmp_path: Path) -> None:
+    (tmp_path / "sql").mkdir()
+    with pytest.raises(ConfigurationError, match="no demo's, and has sql in it"):
+        open_place(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sql"]

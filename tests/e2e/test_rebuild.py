@@ -143,6 +143,8 @@ def test_a_rebuild_of_named_models_refuses_where_another_has_changed_and_names_i
     assert said.endswith("starlift rebuild dim_design dim_currency")
     assert "there is no model dim_desing" in refusal_of_rebuild(lived, "dim_desing")
     assert rebuilt(lived, "dim_currency", "dim_design")["published"] == ["applied"]
+    edits.replace(lived.sql / "models/dim_design.sql", "from: design", "from: desing")
+    assert refusal_of_rebuild(lived).endswith("edit sql/models/dim_design.sql, then: starlift rebuild")
 
 
 EDITS: dict[str, Callable[[Project], None]] = {

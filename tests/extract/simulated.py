@@ -10,10 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from starlift.core.config import TableSpec
-from starlift.core.identity import bucket
 from starlift.core.inventory import Sums
 from starlift.core.manifest import Column, Digest, Identity, sha256
 from starlift.core.polling import Measure, Pass, Read
@@ -123,7 +121,6 @@ class SimulatedSource:
     world: World
     script: Iterator[Iterable[Action]]
     shown: list[dict[str, str]] = field(default_factory=list)
-    _numbers: Iterator[int] = field(default_factory=count)
 
     def _live(self) -> None:
         for action in next(self.script, ()):
@@ -155,8 +152,7 @@ class SimulatedSource:
     def snapshot(self) -> Iterator[SimulatedSnapshot]:
         self._live()
         self.shown = [self.world.rows(table) for table in range(len(self.world.tables))]
-        text = f"snapshot {next(self._numbers)}"
-        yield SimulatedSnapshot(self.world, frozenset(self.world.committed), str(self.world.xmin), text)
+        yield SimulatedSnapshot(self.world, frozenset(self.world.committed), str(self.world.xmin))
 
     def settle(self, position: str) -> None:
         assert position
@@ -195,10 +191,7 @@ class SimulatedSnapshot:
         return len(lines)
 
     def sums(self, read: Read) -> Sums:
-        found: dict[int, list[int]] = {}
-        for version in self._seen(read):
-            found.setdefault(bucket(f"({version.key})"), []).append(_hash(version))
-        return [(number, len(hashes), str(sum(hashes))) for number, hashes in sorted(found.items())]
+        raise NotImplementedError
 
     def keys(
         self,
@@ -208,14 +201,7 @@ class SimulatedSnapshot:
         *,
         selected: bool = False,
     ) -> int:
-        assert not selected
-        lines = [
-            json.dumps({"_key": f"({version.key})", "_hash": str(_hash(version))}).encode() + b"\n"
-            for version in self._seen(read)
-            if buckets is None or bucket(f"({version.key})") in buckets
-        ]
-        sink(b"".join(lines))
-        return len(lines)
+        raise NotImplementedError
 
     def _seen(self, read: Read) -> Iterator[Version]:
         versions = self.world.tables[self.world.names.index(read.table)]

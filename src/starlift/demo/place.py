@@ -1,8 +1,10 @@
-"""Where the demo lives: a folder with a PostgreSQL server, two databases, two lakes and an `.env`."""
+"""Where the demo lives: a folder with a PostgreSQL server, two databases, two lakes, an `.env`, a `sql/` that
+is there to be edited, and a `psql` that knows the way."""
 
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +15,16 @@ from pathlib import Path
 import pg8000.native
 
 from starlift.adapters.embedded import EmbeddedServer
+from starlift.adapters.embedded.binaries import programs
 from starlift.adapters.embedded.provision import create_database, drop_database, run_script, set_password
+from starlift.adapters.embedded.server import HOST
 from starlift.adapters.postgres.connection import Dsn, connect
+from starlift.errors import ConfigurationError
 from starlift.settings import Settings, read_file
 
-_PARTS = ("ingestion", "processed", "postgres")
+_PARTS = ("ingestion", "processed", "postgres", "sql", "psql", ".env")
+"""What the demo makes in its folder."""
+
 _DATABASES = {"totesys": ("source.sql",), "warehouse": ("warehouse.sql", "analyst.sql")}
 
 
@@ -50,9 +57,18 @@ class Place:
 
 
 def open_place(folder: Path) -> Place:
-    """Start the server of a demo, making what is not there yet; a new Totesys has no rows."""
+    """Start the server of a demo, making what is not there yet; a new Totesys has no rows.
+
+    Raises ConfigurationError where the folder has files of somebody else's: `clean` would remove them.
+    """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    others = [name for name in _PARTS if name != "postgres" and (folder / name).exists()]
+    if others and not _is_a_demo(folder):
+        raise ConfigurationError(
+            f"{folder} is no demo's, and has {', '.join(others)} in it, which a demo would overwrite",
+            "choose another folder: starlift demo --folder .demo",
+        )
     server = EmbeddedServer(folder / "postgres")
     server.start()
     file = folder / ".env"
@@ -62,11 +78,13 @@ def open_place(folder: Path) -> Place:
 
 
 def _provision(folder: Path, server: EmbeddedServer) -> None:
-    """Make databases and roles. `.env` comes last: without it the next demo begins anew."""
+    """Make databases, roles and files. `.env` comes last: without it the next demo begins anew."""
+    for part in ("ingestion", "processed", "sql"):
+        shutil.rmtree(folder / part, ignore_errors=True)
     for lake in ("ingestion", "processed"):
-        shutil.rmtree(folder / lake, ignore_errors=True)
         (folder / lake).mkdir(mode=0o700)
-    sql = Path(str(files("starlift") / "reference")).resolve()
+    sql = folder / "sql"
+    shutil.copytree(Path(str(files("starlift") / "reference")), sql)
     passwords = {f"starlift_{role}": secrets.token_urlsafe(12) for role in ("source", "warehouse", "analyst")}
     for database, scripts in _DATABASES.items():
         with _admin(server, "postgres") as admin:
@@ -80,7 +98,8 @@ def _provision(folder: Path, server: EmbeddedServer) -> None:
     with _admin(server, "postgres") as admin:
         for role, password in passwords.items():
             set_password(admin, role, password)
-    _write_env(folder, sql, {role: _url(server, role, passwords[role]) for role in passwords})
+    _write_psql(folder, server, passwords["starlift_analyst"])
+    _write_env(folder, {role: _url(server, role, passwords[role]) for role in passwords})
 
 
 @contextmanager
@@ -96,7 +115,18 @@ def _url(server: EmbeddedServer, role: str, password: str) -> str:
     return server.url("totesys" if role == "starlift_source" else "warehouse", role, password)
 
 
-def _write_env(folder: Path, sql: Path, urls: Mapping[str, str]) -> None:
+def _write_psql(folder: Path, server: EmbeddedServer, password: str) -> None:
+    """Not everyone has a psql; the server's programs do."""
+    file = folder / "psql"
+    file.touch(0o700)
+    file.write_text(
+        "#!/bin/sh\n# psql on the demo's star, as an analyst has it: ./psql -c 'SELECT ...'\n"
+        f"PGPASSWORD={password} exec {shlex.quote(str(programs(None, folder) / 'psql'))} "
+        f'-h {HOST} -p {server.port} -U starlift_analyst -d warehouse "$@"\n'
+    )
+
+
+def _write_env(folder: Path, urls: Mapping[str, str]) -> None:
     file = folder / ".env"
     file.touch(0o600)
     file.write_text(
@@ -106,8 +136,12 @@ def _write_env(folder: Path, sql: Path, urls: Mapping[str, str]) -> None:
         f"STARLIFT_ANALYST_URL={urls['starlift_analyst']}\n"
         f"STARLIFT_INGESTION={(folder / 'ingestion').as_uri()}\n"
         f"STARLIFT_PROCESSED={(folder / 'processed').as_uri()}\n"
-        f"STARLIFT_CONFIG={sql / 'pipeline.toml'}\n"
+        f"STARLIFT_CONFIG={folder / 'sql/pipeline.toml'}\n"
     )
+
+
+def _is_a_demo(folder: Path) -> bool:
+    return (folder / "postgres" / "server.json").is_file()
 
 
 def clean(folder: Path) -> list[str]:
@@ -116,10 +150,10 @@ def clean(folder: Path) -> list[str]:
     A folder without a demo's server is not a demo's, and nothing in it is touched.
     """
     folder = folder.resolve()
-    if not (folder / "postgres" / "server.json").is_file():
+    if not _is_a_demo(folder):
         return []
     EmbeddedServer(folder / "postgres").remove()
-    removed = [name for name in (*_PARTS, ".env") if (folder / name).exists()]
+    removed = [name for name in _PARTS if (folder / name).exists()]
     for name in removed:
         target = folder / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from starlift.demo.scenes import Scene, a_day
 from starlift.demo.telling import told
 from starlift.entrypoints.answers import table
 from starlift.entrypoints.local import cycle
+from starlift.errors import ConfigurationError
 from starlift.stages.cycle import Cycle
 from starlift.totesys import generator, loading
 
@@ -62,9 +64,7 @@ def play(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     show = _Show(place, say, pipeline, CursorPoll(pipeline.config.tables.values()))
     address = place.analyst.rsplit("@", 1)[1].split("/")[0]
     say(f"A Totesys and a warehouse, in an embedded PostgreSQL at {address}. State: {folder}/")
-    with pipeline.warehouse as warehouse:
-        warehouse.migrate(pipeline.models)
-    with place.totesys() as totesys, place.totesys() as clerk:
+    with _located(folder), place.totesys() as totesys, place.totesys() as clerk:
         _begin(show, totesys)
         day = _next_day(totesys)
         # the same day plays the same, whenever it is played
@@ -75,10 +75,22 @@ def play(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     return {"cycles": show.cycles, "missed": missed, "analyst": place.analyst}
 
 
+@contextmanager
+def _located(folder: Path) -> Iterator[None]:
+    """What there is to do and to type is in the demo's folder."""
+    try:
+        yield
+    except ConfigurationError as error:
+        error.hint = f"cd {folder} && . ../.venv/bin/activate, then {error.hint}"
+        raise
+
+
 def _begin(show: _Show, totesys: pg8000.native.Connection) -> None:
     if totesys.run("SELECT 1 FROM currency LIMIT 1"):
         show.poll.poll(totesys)
         return
+    with show.pipeline.warehouse as warehouse:
+        warehouse.migrate(show.pipeline.models)
     loading.load(totesys, generator.generate(SEED, FOUNDED, WEEKDAYS))
     show.run(Scene(f"The first load: {WEEKDAYS} weekdays of trade", "", {}), totesys)
 
@@ -122,9 +134,11 @@ def _conclude(show: _Show, folder: Path, missed: list[dict[str, Any]]) -> None:
         show.say(_indented(answer))
     show.say(
         f"""
-Connect Power BI, psql or a notebook:
+Connect Power BI or a notebook:
    {show.place.analyst}
+Ask the star yourself: {folder}/psql
 Look around: cd {folder} && ../.venv/bin/starlift status
+Change the star: {folder}/sql, as README.md shows
 The next day: make demo      Take it away: make demo-clean"""
     )
 

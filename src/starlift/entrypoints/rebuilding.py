@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from starlift.bootstrap import Pipeline
+from starlift.core.models import REBUILD
 from starlift.entrypoints import local
 from starlift.entrypoints.answers import Answer, rows
-from starlift.errors import HeldError, LostRace, UnavailableError
+from starlift.errors import ConfigurationError, HeldError, LostRace, UnavailableError
 from starlift.stages import approval, chain, log
 from starlift.stages.cycle import Cycle
 from starlift.stages.readiness import check_tables
 from starlift.stages.rebuild import Parts, Rebuilt, rebuild
 from starlift.stages.watch import Watch
+
+_OTHER_COMMANDS = re.compile(r"(?<=: )starlift (migrate|load|run)( && starlift (load|run))?$")
 
 
 def answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, *, release: bool = False) -> Answer:
@@ -24,6 +29,21 @@ def answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, *, release: b
     answer tells. named: the models that may have changed; all where none is named. release: however many
     rows of a batch may go into quarantine.
     """
+    with _told_to_rebuild():
+        return _answer(pipeline, named, watch, release)
+
+
+@contextmanager
+def _told_to_rebuild() -> Iterator[None]:
+    """Whatever is to be corrected, the command that goes on is not that of a migration, a load or a run."""
+    try:
+        yield
+    except (ConfigurationError, HeldError) as error:
+        error.hint = _OTHER_COMMANDS.sub(REBUILD, error.hint)
+        raise
+
+
+def _answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, release: bool) -> Answer:
     check_tables(pipeline.models, pipeline.config.tables)
     cycle = Cycle(local.new_run(pipeline).run_id)
     with cycle.timed("extract"):
@@ -44,7 +64,8 @@ def answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, *, release: b
     cycle.transformed, cycle.loaded = rebuilt.transformed, rebuilt.loaded
     if rebuilt.held:
         cycle.errors.append(rebuilt.held)
-    return Answer(_document(cycle, rebuilt), _text(cycle, rebuilt), tuple(cycle.errors))
+    text = _text(cycle, rebuilt, [model.name for model in pipeline.models])
+    return Answer(_document(cycle, rebuilt), text, tuple(cycle.errors))
 
 
 def _poll(pipeline: Pipeline, cycle: Cycle, watch: Watch) -> None:
@@ -76,12 +97,14 @@ def _document(cycle: Cycle, rebuilt: Rebuilt) -> dict[str, Any]:
     }
 
 
-def _text(cycle: Cycle, rebuilt: Rebuilt) -> str:
+def _text(cycle: Cycle, rebuilt: Rebuilt, models: Collection[str]) -> str:
     lines = [f"model {name} {how}" for name, how in rebuilt.changes.items()]
     seconds = sum(cycle.seconds.values())
+    star = {*models, *rebuilt.changes, "dim_date"}
+    changed = [table for table in rebuilt.published if table in star] or ["none"]
     lines.append(
         f"the star is rebuilt to batch {rebuilt.seq}, as generation {rebuilt.generation} ({seconds:.2f} s); "
-        f"changed: {', '.join(rebuilt.published)}"
+        f"tables changed: {', '.join(changed)}"
     )
     if cycle.quarantined:
         lines.append(f"{rows(cycle.quarantined)} went into quarantine on the way; see: starlift status")

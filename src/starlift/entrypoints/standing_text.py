@@ -70,8 +70,7 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
 
 
 def _under_way(table: str, chunk: Mapping[str, Any]) -> str:
-    about = f" of about {chunk['about']:,}" if chunk["about"] else ""
-    return f"{table}: read in chunks, {rows(chunk['rows'])}{about} so far; go on: starlift run"
+    return f"{table}: read in chunks, {rows(chunk['rows'])} so far; go on: starlift run"
 
 
 def _asked(request: Mapping[str, Any]) -> str:

@@ -25,8 +25,7 @@ class TablePoll:
 
     state: where the last batch left it, None where that counts no more. want: what is asked of it beside
     what has changed. going_on: the table is under way, and this is its next chunk. by_chunks: the poll is
-    made in chunks, and this is one. brought: what was shipped of the table; split: in several batches. known:
-    batches before may have had rows of it."""
+    made in chunks, and this is one. brought: what was shipped of the table; split: in several batches."""
 
     spec: TableSpec
     found: SourceTable
@@ -41,7 +40,6 @@ class TablePoll:
     by_chunks: bool = False
     brought: Brought = NONE
     split: bool = False
-    known: bool = False
 
     @property
     def changed(self) -> bool:
@@ -91,11 +89,6 @@ class TablePoll:
         """What the manifest says of how the table was read."""
         return "+".join(sorted(self.read.passes)) if self.complete else "chunk"
 
-    def list_keys(self) -> None:
-        """Have the last batch of several list the keys where the table was read whole: none has every row."""
-        if self.split and self.known and "whole" in self.read.passes:
-            self.want = replace(self.want, listed=True)
-
     def restart(self) -> None:
         """Read the table whole, as if no batch before had."""
         self.state, self.going_on, self.by_chunks = None, False, False
@@ -107,9 +100,8 @@ class TablePoll:
             return chunking.advance(self.state, self.brought)
         state = self.as_found(polling.advance(self.read, self.state, self.reached, self.measure))
         if self.brought.ended:
-            # while chunks are to come nothing is listed
-            return replace(state, unswept=state.unswept and self.by_chunks)
-        return chunking.suspend(self.state, state, self.read, self.brought, self.about, known=self.known)
+            return state
+        return chunking.suspend(self.state, state, self.read, self.brought, self.about)
 
     def as_found(self, state: TableState) -> TableState:
         """Return a state with what the catalogue shows of the table now."""
@@ -138,14 +130,12 @@ def plan(
     """
     polls = []
     under_way = chunking.under_way(previous.tables, tables) if previous else []
-    closing = chunking.closes(previous, tables)
     for name in under_way or tables:
         taken = tables[name]
         spec, found, before = taken.spec, preflight.tables[name], known(previous, name)
         state = before.state if before else None
         want = _with_vanished(wants.get(name, NOTHING), state, found)
         mode = choose_mode(spec, found, preflight.sees_all, limits)
-        want = chunking.listing(want, state, mode, closing=closing)
         same = before is not None and _same(before, taken, found)
         start = state if same and not want.whole and not under_way else None
         read = polling.plan(spec, start, found, mode)

@@ -7,9 +7,7 @@ generation and the old star are as they were; a rebuild that breaks off anywhere
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -23,11 +21,9 @@ from starlift.errors import ConfigurationError, HeldError, TooManyRejected
 from starlift.ports import Applied, BuildTarget, Engine, Lake, LiveWarehouse, Loaded
 from starlift.stages import chain, generations, log
 from starlift.stages.generations import Generations
-from starlift.stages.load import fill
+from starlift.stages.load import load
 from starlift.stages.transform import Transformed, transform
 from starlift.stages.watch import UNWATCHED, Watch
-
-_OTHER_COMMANDS = re.compile(r"(?<=: )starlift (migrate|load|run)( && starlift (load|run))?$")
 
 
 @dataclass(frozen=True)
@@ -76,21 +72,6 @@ def rebuild(parts: Parts, named: Sequence[str] = ()) -> Rebuilt:
     """
     if log.head(parts.ingestion)[1] is None:
         raise ConfigurationError(f"there is no batch in the lake {parts.ingestion.root}", "starlift run")
-    with _told_to_rebuild():
-        return _rebuild(parts, named)
-
-
-@contextmanager
-def _told_to_rebuild() -> Iterator[None]:
-    """Whatever is to be corrected, the command that goes on is not the one of a migration or a load."""
-    try:
-        yield
-    except (ConfigurationError, HeldError) as error:
-        error.hint = _OTHER_COMMANDS.sub(REBUILD, error.hint)
-        raise
-
-
-def _rebuild(parts: Parts, named: Sequence[str]) -> Rebuilt:
     found = generations.find(parts.processed)
     before = _models(found.lake)
     differing = changes(parts.models, before) if before else {}
@@ -127,7 +108,7 @@ def _publish(
     target.prepare(parts.refs)
     _require_own(parts, lake, target)
     try:
-        rebuilt.loaded += fill(lake, target, parts.watch, confirmed=range(reached + 1), released=known)
+        rebuilt.loaded += load(lake, target, parts.watch, confirmed=range(reached + 1), released=known)
     except HeldError as error:
         rebuilt.held = _passed(error, _seq(target), reached)
     target.check(parts.refs)

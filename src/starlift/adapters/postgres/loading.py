@@ -52,15 +52,13 @@ class Loading:
         Where the star refuses the rows together, each is tried, and those at fault are quarantined."""
         self.connection.run("SAVEPOINT whole")
         try:
-            done = self._write(careful=False)
+            return self._write(careful=False)
         except DatabaseError as error:
             if not is_of_rows(error):
                 raise
-            self.connection.run("ROLLBACK TO SAVEPOINT whole")
-            self.counts, self.inferred = {}, 0
-            done = self._write(careful=True)
-        self.connection.run("RELEASE SAVEPOINT whole")
-        return done
+        self.connection.run("ROLLBACK TO SAVEPOINT whole")
+        self.counts, self.inferred = {}, 0
+        return self._write(careful=True)
 
     def _write(self, *, careful: bool) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
@@ -163,13 +161,11 @@ class Loading:
             sweeping.find_missing(connection, source_table, inventory, manifest.seq)
 
     def _sweep(self) -> Findings:
-        """Delete what the batch's inventories tell to be gone; return what else they tell.
-
-        While other chunks are still to come, that is what a table read whole has not; nothing is compared."""
+        """Delete what the batch's inventories tell to be gone; return what else they tell."""
         manifest, connection = self.batch.manifest, self.connection
-        findings = Findings()
-        if not manifest.partial:
-            findings = sweeping.compare(connection, manifest, self.batch.inventory)
+        if manifest.partial:  # the other chunks are still to come
+            return Findings()
+        findings = sweeping.compare(connection, manifest, self.batch.inventory)
         sweeping.check_share(connection, self.sweep_hold, manifest)
         for source_table in sweeping.gone_tables(connection):
             ledger.enter_gone(connection, source_table)
