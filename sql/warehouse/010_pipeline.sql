@@ -6,6 +6,7 @@
 CREATE TABLE applied (
     seq             bigint      PRIMARY KEY,
     kind            text        NOT NULL,
+    partial         boolean     NOT NULL DEFAULT false,
     manifest_sha256 text        NOT NULL,
     clock           timestamptz NOT NULL,
     complete_to     timestamptz,
@@ -15,6 +16,8 @@ CREATE TABLE applied (
     counts          jsonb       NOT NULL
 );
 COMMENT ON TABLE applied IS 'One row per batch in the star, numbered without gaps.';
+COMMENT ON COLUMN applied.partial IS
+    'A chunk: the star is whole again with the next batch that is not. Seen only together with that one.';
 COMMENT ON COLUMN applied.manifest_sha256 IS
     'SHA-256 of the processed manifest; the next batch must name it as its predecessor.';
 COMMENT ON COLUMN applied.clock IS
@@ -23,7 +26,7 @@ COMMENT ON COLUMN applied.complete_to IS
     'Source time up to which the star holds every committed change; NULL if no poll could tell.';
 COMMENT ON COLUMN applied.applied_at IS 'Warehouse time of the load.';
 COMMENT ON COLUMN applied.seconds IS
-    'How long the load took, from the begin of its transaction until just before its commit.';
+    'How long the load took, until just before its commit; without the wait for its turn.';
 
 CREATE TABLE ledger (
     source_table        text COLLATE "C" NOT NULL,

@@ -6,7 +6,7 @@ suite a port holds them to it. Methods raise the errors of `starlift.errors` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -267,7 +267,7 @@ class Warehouse(Protocol):
         sweep_hold. released: however many of its rows the star refuses; otherwise HeldError above
         quarantine_hold. ask: is told, before the commit, what has to be asked of the source next. So a
         request may be there whose batch is not applied, which costs a question, but never the other way
-        round.
+        round. The laws are asked of a partial batch when the one is applied that makes the star whole.
 
         Raises LostRace if another load holds the lock or applied it first; HeldError if the batch is not
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
@@ -337,6 +337,19 @@ class BuildTarget(Warehouse, Protocol):
 
 class LiveWarehouse(Warehouse, Protocol):
     """The warehouse that readers see."""
+
+    def apply_together(
+        self,
+        batches: Iterable[Batch],
+        ask: Ask = lambda _: None,
+        confirmed: Container[int] = (),
+        released: Container[int] = (),
+    ) -> list[Loaded]:
+        """Apply the next batches, in order, in one transaction: readers see all of them or none.
+
+        A batch is asked for when the one before it is in. confirmed, released: numbers of batches; else as
+        `apply`."""
+        ...
 
     @property
     def build(self) -> BuildTarget:

@@ -228,8 +228,10 @@ def test_a_batch_without_a_watermark_has_no_age() -> None:
 
 def test_a_read_in_chunks_and_what_is_asked_are_told() -> None:
     asked = {"kind": "repair", "table": "staff", "keys": 2, "reason": "a person asked"}
-    text = standing_text(document(chunks={"payment": {"rows": 1200}}, requests=[asked, {**asked, "keys": 0}]))
-    assert "payment: read in chunks, 1,200 rows so far; go on: starlift run" in text
+    text = standing_text(
+        document(chunks={"payment": {"rows": 1200, "about": 34000}}, requests=[asked, {**asked, "keys": 0}])
+    )
+    assert "payment: read in chunks, 1,200 rows of about 34,000 so far; go on: starlift run" in text
     assert "asked of the next extract: repair of staff of 2 keys: a person asked" in text
     assert "asked of the next extract: repair of staff: a person asked" in text
 

@@ -10,6 +10,7 @@ import pytest
 from starlift.core import chunking
 from starlift.core.chunking import Brought, Budget
 from starlift.core.config import Limits
+from starlift.core.inventory import Wanted
 from starlift.core.manifest import Chunk, Identity, Manifest, TableState
 from starlift.core.models import Model, parse_model
 from starlift.core.polling import Read
@@ -21,13 +22,14 @@ REACHED = replace(
     BEFORE, W="w1", px="20", px_at="t1", complete_to="c1", count=900, shape="s", relations=(7, 8)
 )
 WHOLE = Read("item", ("id",), frozenset({"whole"}), key=("id",))
+NOTHING = Wanted()
 BY_XID = replace(WHOLE, passes=frozenset({"xid"}), px="10")
 PART = Brought(100, ("(100)",), ended=False)
 
 
 def under_way(**parts: Any) -> TableState:
     """A table of 900 rows of which 100 are read."""
-    state = chunking.suspend(BEFORE, REACHED, WHOLE, PART, 900)
+    state = chunking.suspend(BEFORE, REACHED, WHOLE, PART, 900, known=True)
     assert state.chunk is not None
     return replace(state, chunk=replace(state.chunk, **parts))
 
@@ -45,7 +47,7 @@ def test_what_the_poll_foretold_does_not_count_once_chunks_have_read_later_snaps
 
 
 def test_a_table_nobody_knew_is_nowhere_until_its_chunks_are_done() -> None:
-    state = chunking.suspend(None, REACHED, WHOLE, PART, 900)
+    state = chunking.suspend(None, REACHED, WHOLE, PART, 900, known=True)
     assert (state.W, state.px, state.px_at, state.complete_to) == (None, None, None, None)
     assert chunking.advance(state, Brought(800, None, ended=True)).px == "20"
 
@@ -60,8 +62,26 @@ def test_a_chunk_moves_the_key_on_and_the_last_one_moves_the_state() -> None:
 
 def test_a_new_partition_has_everything_read_from_the_first_key() -> None:
     """Rows of it may lie behind the keys that the chunks have passed."""
-    state = chunking.suspend(BEFORE, REACHED, replace(BY_XID, new_relations=(8,)), PART, 900)
+    state = chunking.suspend(BEFORE, REACHED, replace(BY_XID, new_relations=(8,)), PART, 900, known=True)
     assert state.chunk == Chunk(None, True, 0, 900, "w1", "20", "t1")
+
+
+def test_what_was_read_whole_in_chunks_is_swept_by_the_next_poll_that_can_list_its_keys() -> None:
+    assert under_way().unswept
+    done = chunking.advance(under_way(), Brought(800, None, ended=True))
+    assert chunking.listing(NOTHING, done, "xid", closing=True).listed
+    first = chunking.suspend(None, REACHED, WHOLE, PART, 900, known=False)
+    assert not first.unswept, "nothing of it can be gone"
+    increment = chunking.suspend(BEFORE, REACHED, BY_XID, PART, 900, known=True)
+    assert not increment.unswept
+    again = chunking.suspend(replace(BEFORE, unswept=True), REACHED, BY_XID, PART, 900, known=True)
+    assert again.unswept, "it still is, while chunks go on"
+
+
+def test_no_count_tells_a_table_read_by_time_what_is_gone_so_the_poll_that_closes_takes_its_sums() -> None:
+    assert chunking.listing(NOTHING, BEFORE, "timestamp", closing=True).summed
+    assert chunking.listing(NOTHING, BEFORE, "timestamp", closing=False) == NOTHING
+    assert chunking.listing(NOTHING, None, "xid", closing=True) == NOTHING
 
 
 def test_chunks_that_begin_anew_read_everything_and_go_on_from_where_they_first_began() -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from starlift.core.config import TableSpec
+from starlift.core.identity import bucket
 from starlift.core.inventory import Sums
 from starlift.core.manifest import Column, Digest, Identity, sha256
 from starlift.core.polling import Measure, Pass, Read
@@ -121,6 +123,7 @@ class SimulatedSource:
     world: World
     script: Iterator[Iterable[Action]]
     shown: list[dict[str, str]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def _live(self) -> None:
         for action in next(self.script, ()):
@@ -152,7 +155,8 @@ class SimulatedSource:
     def snapshot(self) -> Iterator[SimulatedSnapshot]:
         self._live()
         self.shown = [self.world.rows(table) for table in range(len(self.world.tables))]
-        yield SimulatedSnapshot(self.world, frozenset(self.world.committed), str(self.world.xmin))
+        text = f"snapshot {next(self._numbers)}"
+        yield SimulatedSnapshot(self.world, frozenset(self.world.committed), str(self.world.xmin), text)
 
     def settle(self, position: str) -> None:
         assert position
@@ -191,7 +195,10 @@ class SimulatedSnapshot:
         return len(lines)
 
     def sums(self, read: Read) -> Sums:
-        raise NotImplementedError
+        found: dict[int, list[int]] = {}
+        for version in self._seen(read):
+            found.setdefault(bucket(f"({version.key})"), []).append(_hash(version))
+        return [(number, len(hashes), str(sum(hashes))) for number, hashes in sorted(found.items())]
 
     def keys(
         self,
@@ -201,7 +208,14 @@ class SimulatedSnapshot:
         *,
         selected: bool = False,
     ) -> int:
-        raise NotImplementedError
+        assert not selected
+        lines = [
+            json.dumps({"_key": f"({version.key})", "_hash": str(_hash(version))}).encode() + b"\n"
+            for version in self._seen(read)
+            if buckets is None or bucket(f"({version.key})") in buckets
+        ]
+        sink(b"".join(lines))
+        return len(lines)
 
     def _seen(self, read: Read) -> Iterator[Version]:
         versions = self.world.tables[self.world.names.index(read.table)]

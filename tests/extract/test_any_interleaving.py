@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from starlift.adapters.memory import MemoryLake
 from starlift.core.config import DeclaredMode, Limits, PipelineConfig, TableSpec
-from starlift.core.manifest import Manifest
+from starlift.core.manifest import File, Inventory, Manifest
 from starlift.stages import log
 from starlift.stages.extract import Run, extract
 from starlift.stages.watch import Watch
@@ -93,20 +93,32 @@ def landed(lake: MemoryLake, table: str) -> dict[str, str]:
         keys: list[str] = []
         for file in Manifest.decode(data).files:
             if file.table == table:
-                text = zstandard.ZstdDecompressor().decompressobj().decompress(log.fetch(lake, file))
-                rows: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+                rows = lines(lake, file)
                 keys += [row["id"] for row in rows]
                 found |= {row["id"]: row["name"] for row in rows}
         assert len(keys) == len(set(keys)), "a batch has no key twice"
     return found
 
 
+def lines(lake: MemoryLake, file: File) -> list[dict[str, Any]]:
+    text = zstandard.ZstdDecompressor().decompressobj().decompress(log.fetch(lake, file))
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def listed(lake: MemoryLake, inventory: Inventory) -> set[str]:
+    """The keys that an inventory lists."""
+    return {row["_key"].strip("()") for file in inventory.files for row in lines(lake, file)}
+
+
 def faults(lake: MemoryLake, shown: list[dict[str, str]]) -> list[str]:
     """Return in what the lake is not what a closing snapshot showed.
 
-    What was deleted while it was read is still there; then the count of rows, if they were counted, says so.
+    What was deleted while it was read is still there; then the count of rows says so, or where they were not
+    counted the list of the keys that are left.
     """
-    manifest = Manifest.decode(log.head(lake)[1] or b"")
+    head, stored = log.head(lake)
+    manifest = Manifest.decode(stored or b"")
+    closes = head > 1 and Manifest.decode(log.read(lake, head - 1)).partial
     wrong = []
     for table, rows in zip(NAMES, shown, strict=True):
         there, state = landed(lake, table), manifest.tables[table]
@@ -115,6 +127,11 @@ def faults(lake: MemoryLake, shown: list[dict[str, str]]) -> list[str]:
             wrong.append(f"{table}: {lost} are not as they were landed")
         if state.mode == "xid" and state.count != len(rows):
             wrong.append(f"{table}: counted {state.count} of {len(rows)}")
+        one_snapshot = closes and Manifest.decode(log.read(lake, head - 1)).snapshot == manifest.snapshot
+        if closes and not one_snapshot and state.mode == "timestamp":
+            found = manifest.inventory.get(table)
+            if found is None or (found.scope == "all" and listed(lake, found) != rows.keys()):
+                wrong.append(f"{table}: it does not tell what is gone: {found}")
         if state.chunk is not None:
             wrong.append(f"{table} is still under way")
     return wrong

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +18,10 @@ import zstandard
 from starlift.adapters.memory import MemoryLake
 from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.core import paths
-from starlift.core.manifest import File, Inventory, Processed, sha256
+from starlift.core.manifest import File, Inventory, ModelRef, Processed, sha256
 from starlift.core.requests import Request
 from starlift.errors import HeldError, LostRace
-from starlift.ports import Applied, Ask, Batch, Loaded
+from starlift.ports import Applied, Ask, Batch, BuildTarget, Load, Loaded
 from starlift.stages import log
 from starlift.stages.load import load
 from starlift.stages.watch import Watch
@@ -188,6 +188,28 @@ class OvertakenWarehouse:
         if batch.manifest.seq >= self.ahead_from:
             raise LostRace("another load was quicker")
         return Loaded(batch.manifest.seq, {})
+
+    def apply_together(
+        self,
+        batches: Iterable[Batch],
+        ask: Ask = lambda _: None,
+        confirmed: Container[int] = (),
+        released: Container[int] = (),
+    ) -> list[Loaded]:
+        raise NotImplementedError
+
+    def loads(self, seq: int) -> Sequence[Load]:
+        raise NotImplementedError
+
+    @property
+    def build(self) -> BuildTarget:
+        raise NotImplementedError
+
+    def rehearse(self, models: Sequence[ModelRef]) -> None:
+        raise NotImplementedError
+
+    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
+        raise NotImplementedError
 
 
 def test_a_load_overtaken_at_once_has_lost(lake: ProcessedLake) -> None:

@@ -23,7 +23,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlift.core.config import Limits
-from starlift.core.manifest import Chunk, Manifest, TableState
+from starlift.core.inventory import Wanted
+from starlift.core.manifest import Chunk, Manifest, Mode, TableState
 from starlift.core.models import Model
 from starlift.core.polling import Pass, Read
 
@@ -102,13 +103,14 @@ def closes(previous: Manifest | None, tables: Iterable[str]) -> bool:
 
 
 def suspend(
-    before: TableState | None, reached: TableState, read: Read, brought: Brought, about: int
+    before: TableState | None, reached: TableState, read: Read, brought: Brought, about: int, *, known: bool
 ) -> TableState:
     """Return the state of a table that a poll has not read to its end.
 
     before: where the last batch left it. reached: where the next poll would start had it been read. about:
     rows to be read in all. A partition that is new is read whole, and keys that lie behind may be in it: so
-    then everything is read, from the first key.
+    then everything is read, from the first key. known: batches before may have had rows of the table, some of
+    which may be gone.
     """
     old = before or TableState(reached.mode, reached.columns, reached.relations)
     whole = "whole" in read.passes
@@ -130,6 +132,7 @@ def suspend(
         count=None,
         overlap={},
         chunk=chunk,
+        unswept=old.unswept or (chunk.whole and known),
     )
 
 
@@ -164,6 +167,17 @@ def advance(state: TableState, brought: Brought) -> TableState:
     return replace(
         state, chunk=replace(chunk, after=brought.after or chunk.after, rows=chunk.rows + brought.rows)
     )
+
+
+def listing(want: Wanted, state: TableState | None, mode: Mode, *, closing: bool) -> Wanted:
+    """Return what is asked of a table's keys beside what others ask: what was read in chunks cannot tell
+    which keys are gone, and no count of rows tells it where a poll by time does not scan the table.
+
+    closing: the poll closes what was partial.
+    """
+    if state is not None and state.unswept:
+        return replace(want, listed=True)
+    return replace(want, summed=True) if closing and mode == "timestamp" else want
 
 
 def left(states: Mapping[str, TableState]) -> int:

@@ -102,7 +102,8 @@ class TableState:
     this snapshot's rows that the next such pass reads again. count: rows in the snapshot where the whole
     table was scanned anyway, else None. complete_to: source time up to which the table is complete.
     shape: digest of what the columns' content depends on beside the rows. chunk: how far a read in chunks
-    has come, None where none is under way. cursor: the column that W bounds.
+    has come, None where none is under way. cursor: the column that W bounds. unswept: it was read whole in
+    chunks, which cannot tell what is gone; the next poll that can lists its keys.
     """
 
     mode: Mode
@@ -117,6 +118,7 @@ class TableState:
     overlap: dict[str, Digest] = field(default_factory=dict)
     chunk: Chunk | None = None
     cursor: str | None = None
+    unswept: bool = False
 
 
 @dataclass(frozen=True)

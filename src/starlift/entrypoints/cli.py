@@ -108,6 +108,14 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         )
     if name == "reconcile":
         _add_reconcile_options(command)
+    if name in ("run", "extract", "transform", "load"):
+        command.add_argument(
+            "--for",
+            dest="budget",
+            type=_interval,
+            metavar="10m",
+            help="end between two batches when 10 minutes are over; what is left is for the next run",
+        )
     if name in ("run", "transform", "load"):
         command.add_argument("--strict", action="store_true", help="exit 3 if a row was quarantined")
     if name == "runs":

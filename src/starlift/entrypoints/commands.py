@@ -13,8 +13,9 @@ from starlift.bootstrap import Pipeline
 from starlift.entrypoints import local
 from starlift.entrypoints.answers import Answer, failed, printable, without_passwords
 from starlift.entrypoints.moved import moved_text
-from starlift.entrypoints.repeat import repeat
+from starlift.entrypoints.repeat import Interruption, repeat
 from starlift.entrypoints.terminal import Progress, print_answer, say, tell
+from starlift.entrypoints.working import Working
 from starlift.errors import ConfigurationError, StarliftError
 from starlift.stages.cycle import Cycle
 from starlift.stages.extract import Reconciliation
@@ -75,28 +76,31 @@ def migrate(call: Call) -> Answer:
 
 def extract(call: Call) -> Answer:
     """Poll the source once."""
-    with Progress() as progress:
+    with Working(call.arguments.budget) as progress:
         run = local.new_run(call.pipeline, progress)
         cycle = Cycle(run.run_id)
         with cycle.timed("extract"):
             cycle.extracted = local.extract(call.pipeline, run)
             cycle.report_held()
+        cycle.stopped = progress.stopped
     return _cycle_answer(cycle)
 
 
 def transform(call: Call) -> Answer:
     """Transform every pending batch."""
     cycle = Cycle(local.new_run(call.pipeline).run_id)
-    with Progress() as progress, cycle.timed("transform"):
+    with Working(call.arguments.budget) as progress, cycle.timed("transform"):
         cycle.transformed = local.transform(call.pipeline, progress)
+        cycle.stopped = progress.stopped
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
     cycle = Cycle(local.new_run(call.pipeline).run_id)
-    with Progress() as progress, cycle.timed("load"):
+    with Working(call.arguments.budget) as progress, cycle.timed("load"):
         cycle.loaded, cycle.applied = local.load(call.pipeline, progress)
+        cycle.stopped = progress.stopped
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
@@ -105,8 +109,8 @@ def run(call: Call) -> Answer:
     return _run_once(call) if call.arguments.every is None else _run_every(call)
 
 
-def _run_once(call: Call) -> Answer:
-    with Progress() as progress:
+def _run_once(call: Call, interruption: Interruption | None = None) -> Answer:
+    with Working(call.arguments.budget, interruption) as progress:
         return _cycle_answer(local.cycle(call.pipeline, progress), strict=call.arguments.strict)
 
 
@@ -134,7 +138,7 @@ def reconcile(call: Call) -> Answer:
         accept=frozenset(asked.accept),
         new_server=plain,
     )
-    with Progress() as progress:
+    with Working() as progress:
         cycles = until_equal(lambda wish: local.cycle(call.pipeline, progress, wish, asked.confirm), first)
     last = _cycle_answer(cycles[-1])
     document = {**(last.document or {}), "cycles": [cycle.document() for cycle in cycles]}
@@ -143,7 +147,7 @@ def reconcile(call: Call) -> Answer:
 
 
 def _run_every(call: Call) -> Answer:
-    """Cycle until SIGTERM or SIGINT; a cycle that is under way is finished first.
+    """Cycle until SIGTERM or SIGINT; a cycle that is under way is finished first, a read in chunks is not.
 
     Each cycle reads configuration and models anew: somebody may work on them, and rebuild, meanwhile. A
     failure is reported and the next cycle tries again, because the manifests are the state: nothing is
@@ -151,9 +155,9 @@ def _run_every(call: Call) -> Answer:
     """
     last, worked = Answer(None), False
 
-    def once() -> bool:
+    def once(interruption: Interruption) -> bool:
         nonlocal last, worked
-        last = _reported(replace(call, pipeline=Pipeline(call.pipeline.settings)))
+        last = _reported(replace(call, pipeline=Pipeline(call.pipeline.settings)), interruption)
         print_answer(last, as_json=call.arguments.json)
         wrong = last.exit_code == ConfigurationError.exit_code
         worked = worked or not wrong
@@ -164,10 +168,10 @@ def _run_every(call: Call) -> Answer:
     return Answer(None, code=last.exit_code)
 
 
-def _reported(call: Call) -> Answer:
+def _reported(call: Call, interruption: Interruption) -> Answer:
     """One cycle of many, whatever it meets: a fault that nobody foresaw is not worth the next cycles."""
     try:
-        return _run_once(call)
+        return _run_once(call, interruption)
     except Exception as error:  # noqa: BLE001 - reported whole
         return unforeseen(error)
 

@@ -49,6 +49,7 @@ def cycle(
             extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
             transform=lambda: transform(pipeline, watch),
             load=lambda: load(pipeline, watch, confirmed),
+            stopped=lambda: watch.stopped,
         ),
     )
 
@@ -63,6 +64,7 @@ def release(pipeline: Pipeline, seq: int, watch: Watch = UNWATCHED) -> Cycle:
             extract=lambda: extract(pipeline, run),
             transform=lambda: transform(pipeline, watch, (seq,)),
             load=lambda: load(pipeline, watch, released=(seq,)),
+            stopped=lambda: watch.stopped,
         ),
     )
 

@@ -19,7 +19,7 @@ from starlift.core.units import instant_text
 from starlift.entrypoints import local
 from starlift.entrypoints.answers import Answer, Cell, printable, rows, table
 from starlift.entrypoints.moved import moved_text
-from starlift.entrypoints.terminal import Progress
+from starlift.entrypoints.working import Working
 from starlift.errors import ConfigurationError
 from starlift.stages import log, requests
 from starlift.stages.cycle import Cycle
@@ -127,7 +127,7 @@ def _release(pipeline: Pipeline, asked: Namespace) -> Answer:
         fault = f"is in the warehouse already, as are all up to {applied.seq}" if applied else "is not there"
         fault = fault if seq <= head else f"is not there: the newest is {head}"
         raise ConfigurationError(f"batch {seq} {fault}", "see which waits: starlift status")
-    with Progress() as progress:
+    with Working() as progress:
         cycle = local.release(pipeline, seq, progress)
     return Answer(cycle.document(), moved_text(cycle.document()), tuple(cycle.errors))
 
@@ -155,7 +155,7 @@ def _ask(pipeline: Pipeline, kind: RequestKind, chosen: Sequence[Quarantined], r
     for name in sorted({entry.table for entry in chosen}):
         keys = tuple(entry.key for entry in chosen if entry.table == name)
         requests.ask(pipeline.ingestion, Request(kind, name, reason, keys), now, origin)
-    with Progress() as progress:
+    with Working() as progress:
         return local.cycle(pipeline, progress)
 
 

@@ -57,13 +57,14 @@ class Interruption:
             select.select([self._reader], [], [], min(left, LONGEST_SLEEP))
 
 
-def repeat(work: Callable[[], bool], seconds: float) -> bool:
+def repeat(work: Callable[[Interruption], bool], seconds: float) -> bool:
     """Do the work again and again, with a pause after each, until it returns False or a signal comes.
 
-    What is under way when the signal comes is finished. Return whether it was the signal that ended it.
+    What is under way when the signal comes is finished, or ended where it may be: the work is given what
+    hears the signals. Return whether it was the signal that ended it.
     """
     with Interruption() as interruption:
-        while work():
+        while work(interruption):
             interruption.sleep(seconds)
             if interruption.wished:
                 tell("starlift: stopped, after a whole batch")

@@ -70,7 +70,8 @@ def _batches(document: Mapping[str, Any]) -> list[str]:
 
 
 def _under_way(table: str, chunk: Mapping[str, Any]) -> str:
-    return f"{table}: read in chunks, {rows(chunk['rows'])} so far; go on: starlift run"
+    about = f" of about {chunk['about']:,}" if chunk["about"] else ""
+    return f"{table}: read in chunks, {rows(chunk['rows'])}{about} so far; go on: starlift run"
 
 
 def _asked(request: Mapping[str, Any]) -> str:

@@ -150,7 +150,12 @@ def _chunks(found: _Found) -> dict[str, dict[str, Any]]:
     """How far the reads in key-range chunks have come that are under way, by table."""
     tables = found.manifest.tables if found.manifest else {}
     return {
-        name: {"rows": state.chunk.rows, "after": state.chunk.after, "whole": state.chunk.whole}
+        name: {
+            "rows": state.chunk.rows,
+            "about": state.chunk.about,
+            "after": state.chunk.after,
+            "whole": state.chunk.whole,
+        }
         for name, state in tables.items()
         if state.chunk
     }

@@ -91,6 +91,11 @@ class Progress(Watch):
         """Take note that a stage is at so many rows of a table or batch, and has about so many left."""
         self._news = f"{stage} {what}: {rows(count)}{self._pace.left(stage, left)}"
 
+    def done(self, stage: str, what: str, count: int, left: int = 0, /) -> None:
+        """Tell at once that a stage is done with a batch of many."""
+        self._news = None
+        tell(f"{stage} {what}: {rows(count)}, done{self._pace.left(stage, left)}")
+
     def _tell_on(self) -> None:
         while not self._done.wait(self._seconds):
             news, self._news = self._news, None

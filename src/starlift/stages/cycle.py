@@ -30,8 +30,9 @@ T = TypeVar("T")
 class Cycle:
     """What one cycle moved, and what went wrong on the way.
 
-    applied: the last batch in the warehouse, as far as load came to ask. seconds: wall time of each
-    stage that ran.
+    applied: the last batch in the warehouse, as far as load came to ask. loaded: also those that are built
+    beside the star and not yet published. stopped: it ended between two batches with more to do, because that
+    was wished. seconds: wall time of each stage that ran.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class Cycle:
     loaded: list[Loaded] = field(default_factory=list)
     applied: Applied | None = None
     errors: list[StarliftError] = field(default_factory=list)
+    stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -59,21 +61,28 @@ class Cycle:
 
     @property
     def outcome(self) -> str:
-        """What `--json` calls it: lost, held, applied (a batch is in the warehouse that was not before),
-        failed, transformed or extracted where it came no further, or nothing. Tables that are held alone
-        make it held only where there was nothing else."""
-        if any(isinstance(error, LostRace) for error in self.errors):
-            return "lost"
-        if any(isinstance(error, HeldError) for error in self.errors):
-            return "held"
-        if self.loaded:
-            return "applied"
-        if not all(self.held and isinstance(error, DriftError) for error in self.errors):
-            return "failed"
-        if self.transformed:
-            return "transformed"
-        landed = self.extracted and self.extracted.kind
-        return "extracted" if landed else "held" if self.held else "nothing"
+        """What `--json` calls it: lost, held, stopped, applied (a batch is in the warehouse that was not
+        before), failed; built, transformed or extracted where it came no further, or nothing. Tables that are
+        held alone make it held only where there was nothing else."""
+        only_held = all(self.held and isinstance(error, DriftError) for error in self.errors)
+        states = {
+            "lost": any(isinstance(error, LostRace) for error in self.errors),
+            "held": any(isinstance(error, HeldError) for error in self.errors),
+            "stopped": self.stopped,
+            "applied": self.visible > 0,
+            "failed": not only_held,
+            "built": bool(self.loaded),
+            "transformed": bool(self.transformed),
+            "extracted": bool(self.extracted and self.extracted.kind),
+        }
+        idle = "held" if self.held else "nothing"
+        return next((name for name, found in states.items() if found), idle)
+
+    @property
+    def visible(self) -> int:
+        """How many of the batches it loaded readers see."""
+        reached = self.applied.seq if self.applied else 0
+        return sum(batch.seq <= reached for batch in self.loaded)
 
     @property
     def requests(self) -> list[Request]:
@@ -113,8 +122,10 @@ class Cycle:
             "batches": {
                 "landed": len(self.extracted.batches) if self.extracted else 0,
                 "transformed": len(self.transformed),
-                "applied": len(self.loaded),
+                "applied": self.visible,
             },
+            "built": len(self.loaded) - self.visible,
+            "left": self.extracted.left if self.extracted else 0,
             "tables": self.tables(),
             "star": {name: vars(counts) for name, counts in self.star().items()},
             "held": {name: error.message for name, error in self.held.items()},
@@ -132,8 +143,10 @@ class Cycle:
         """Return seq, kind and complete_to of the batch this cycle came to: the newest it applied, else made,
         else landed, else the newest there is, whose kind is None because it is not this cycle's."""
         extracted, applied = self.extracted, self.applied
-        if self.loaded and applied:
+        if self.visible and applied:
             return applied.seq, applied.kind, applied.complete_to
+        if self.loaded:
+            return self.loaded[-1].seq, None, None
         complete_to = extracted.complete_to if extracted else None
         if self.transformed:
             return self.transformed[-1].seq, self.transformed[-1].kind, complete_to
@@ -165,13 +178,15 @@ class Cycle:
 class Stages:
     """The three stages of a pipeline, each ready to run on a cycle's behalf, and what is asked before.
 
-    check raises where the cycle could not be finished. load also returns the last batch applied.
+    check raises where the cycle could not be finished. load also returns the last batch applied. stopped:
+    whether a stage has ended with more to do, because that was wished; then none follows.
     """
 
     check: Callable[[], None]
     extract: Callable[[], Extracted]
     transform: Callable[[], list[Transformed]]
     load: Callable[[], tuple[list[Loaded], Applied | None]]
+    stopped: Callable[[], bool] = lambda: False
 
 
 def run_cycle(run_id: str, stages: Stages) -> Cycle:
@@ -184,8 +199,9 @@ def run_cycle(run_id: str, stages: Stages) -> Cycle:
         cycle.errors.append(error)
         return cycle
     cycle.extracted = _collected(cycle, "extract", stages.extract)
-    if cycle.outcome != "lost":
+    if cycle.outcome != "lost" and not stages.stopped():
         _carry_on(cycle, stages)
+    cycle.stopped = stages.stopped()
     cycle.report_held()
     return cycle
 
@@ -194,19 +210,24 @@ def carry_on(run_id: str, stages: Stages) -> Cycle:
     """Run the stages after extract, as `run_cycle` does."""
     cycle = Cycle(run_id)
     _carry_on(cycle, stages)
+    cycle.stopped = stages.stopped()
     return cycle
 
 
 def _carry_on(cycle: Cycle, stages: Stages) -> None:
     cycle.transformed = _collected(cycle, "transform", stages.transform) or []
+    if stages.stopped():
+        return
     cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
     _admit_loss(cycle)
 
 
 def _admit_loss(cycle: Cycle) -> None:
-    """What this cycle landed or made, and found nothing of to load, another run has applied before it."""
+    """What this cycle landed or made, and found nothing of to load, another run has applied before it; or
+    it waits for the batch that closes it."""
     seq, kind, _ = cycle.batch()
-    if kind and not cycle.loaded and not cycle.errors:
+    there = cycle.applied is not None and seq is not None and cycle.applied.seq >= seq
+    if kind and there and not cycle.loaded and not cycle.errors:
         cycle.errors.append(
             LostRace(f"batch {seq} is applied already", "nothing is lost; see: starlift status")
         )

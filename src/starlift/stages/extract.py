@@ -7,7 +7,7 @@ manifest is the commit and the state at once, so a crash anywhere leaves the sta
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from starlift.core import chunking, continuity
@@ -114,7 +114,7 @@ def extract(
     table changes while it is read, ConfigurationError, UnavailableError.
     """
     done = _poll(source, lake, config, run, approve, reconciled)
-    while done.partial and not run.watch.wished:
+    while done.partial and not run.watch.ends():
         done = done.then(_poll(source, lake, config, run, approve, reconciled))
     return done
 
@@ -137,6 +137,8 @@ def _poll(
     wants = {name: wanted(name, asked.pending.values(), reconciled.tables) for name in shapes.taken}
     left = None if went_back else previous
     tables = plan(shapes.taken, left, preflight, config.limits, wants)
+    for table in tables:
+        table.known = previous is not None and (previous.partial or table.spec.name in previous.tables)
     goes_on = any(table.going_on for table in tables)
     landing = Landing(
         config, stored, previous, preflight, source.barrier(), shapes, tables, asked, went_back, goes_on
@@ -150,6 +152,9 @@ def _poll(
         batches = ship(tables, snapshot, lake, head + 1, run, chunking.budget(config.limits))
         if landing.partial:
             landing, kind = landing.unanswered(), "incremental" if previous else "bootstrap"
+        else:
+            for table in tables:
+                table.list_keys()
         last = head + len(batches)
         inventories = inventory.take(landing.tables, snapshot, lake, last, run, config.limits.list_rows)
         text, position = snapshot.text, snapshot.position
@@ -157,18 +162,14 @@ def _poll(
     polled = {table.spec.name: shapes.taken[table.spec.name] for table in tables}
     require_same(polled, preflight, source.preflight([table.spec for table in tables]))
     manifest = replace(
-        landing.manifest(run.run_id, run.code_version, batches[-1]),
+        landing.manifest(run.run_id, run.code_version, batches[-1].files),
         kind=kind or "bootstrap",
         snapshot=text,
         inventory=inventories,
         seconds=round(time.monotonic() - began, 3),
     )
-    landed = []
-    for piece in landing.pieces(manifest, batches):
-        manifest = replace(piece, previous_sha256=sha256(stored) if stored else None)
-        stored = manifest.encode()
-        log.commit(lake, manifest.seq, stored)
-        landed.append(manifest)
+    landed = _commit(lake, run, landing.pieces(manifest, batches), stored)
+    manifest = landed[-1]
     requests.clear(lake, manifest.served)
     counts = {each.seq: each.counts for each in landed}
     return replace(
@@ -178,6 +179,20 @@ def _poll(
         left=chunking.left(manifest.tables),
         partial=manifest.partial,
     )
+
+
+def _commit(lake: Lake, run: Run, pieces: Sequence[Manifest], stored: bytes | None) -> list[Manifest]:
+    """Commit batches one after another. stored: the manifest before them. Return them as they are stored."""
+    landed = []
+    for piece in pieces:
+        manifest = replace(piece, previous_sha256=sha256(stored) if stored else None)
+        stored = manifest.encode()
+        log.commit(lake, manifest.seq, stored)
+        landed.append(manifest)
+        if len(pieces) > 1 or manifest.partial:
+            rows = sum(file.rows for file in manifest.files)
+            run.watch.done("extract", f"batch {manifest.seq}", rows, chunking.left(manifest.tables))
+    return landed
 
 
 def _check_source(

@@ -15,6 +15,7 @@ from starlift.ports import Barrier, Preflight
 from starlift.stages.polling import NOTHING, TablePoll
 from starlift.stages.requests import Requests
 from starlift.stages.shapes import Shapes
+from starlift.stages.shipping import Batch
 
 Columns = dict[str, tuple[Column, ...]]
 KeyNames = dict[str, tuple[str, ...]]
@@ -87,8 +88,9 @@ class Landing:
         due = idle >= self.config.limits.heartbeat or previous.unnamed != self.unnamed
         return "heartbeat" if due else None
 
-    def pieces(self, manifest: Manifest, batches: Sequence[Mapping[str, Sequence[File]]]) -> list[Manifest]:
-        """Return the manifests of what one snapshot brought in several batches, the given one for the last.
+    def pieces(self, manifest: Manifest, batches: Sequence[Batch]) -> list[Manifest]:
+        """Return the manifests of what one snapshot brought in several batches, the given one for the last:
+        its seconds are those of all.
 
         Those before it are partial and leave every table where it was, so that whoever finds them last
         begins again from there."""
@@ -101,12 +103,15 @@ class Landing:
                 piece,
                 kind="incremental" if self.previous or number else "bootstrap",
                 seq=manifest.seq + number,
-                files=_all(files),
-                counts={name: _counted(parts) for name, parts in files.items()},
-                passes=dict.fromkeys((name for name, parts in files.items() if parts), "chunk"),
+                files=_all(batch.files),
+                counts={name: _counted(parts) for name, parts in batch.files.items()},
+                passes=dict.fromkeys((name for name, parts in batch.files.items() if parts), "chunk"),
+                seconds=batch.seconds,
             )
-            for number, files in enumerate(batches[:-1])
+            for number, batch in enumerate(batches[:-1])
         ]
+        others = sum(batch.seconds for batch in batches[:-1])
+        manifest = replace(manifest, seconds=round((manifest.seconds or 0) - others, 3))
         kind = "incremental" if pieces and manifest.kind == "bootstrap" else manifest.kind
         return [*pieces, replace(manifest, kind=kind, seq=manifest.seq + len(pieces))]
 
@@ -169,10 +174,9 @@ class Landing:
         return {name: schema[name] for name in states}, {name: keys[name] for name in states}
 
     def _rekeyed(self) -> tuple[str, ...]:
-        """Tables whose rows may have other key texts than in the last batch, or than before their chunks."""
-        before = self.previous.rekeyed if self.previous and self.goes_on else ()
-        polled = [table.spec.name for table in self.tables]
-        return tuple(name for name in polled if name in (*before, *self.shapes.rekeyed))
+        """Tables whose rows may have other key texts than in the last batch, or than before the chunks."""
+        before = self.previous.rekeyed if self.previous and (self.goes_on or self.closes) else ()
+        return tuple(name for name in self.shapes.schema if name in (*before, *self.shapes.rekeyed))
 
     def _added(self) -> dict[str, tuple[str, ...]]:
         """Columns that the last batch had not; of a table under way, that it had not before its chunks."""

@@ -1,54 +1,204 @@
-"""Load: whatever the processed lake holds and the warehouse does not, in order, a transaction a batch."""
+"""Load: whatever the processed lake holds and the warehouse does not, in order.
+
+A batch is one transaction. Chunks, and the batch that closes them, are seen together or not at all: a first
+load is built beside the star and published when it is whole; what comes in chunks later is one transaction.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from starlift.core import paths
 from starlift.core.manifest import Processed, sha256
 from starlift.core.requests import Request
-from starlift.errors import HeldError, LostRace
-from starlift.ports import Applied, Ask, Lake, Loaded, Warehouse
+from starlift.errors import ConfigurationError, HeldError, LostRace
+from starlift.ports import Applied, Batch, BuildTarget, Lake, LiveWarehouse, Loaded, Warehouse
 from starlift.stages import chain, log, requests
 from starlift.stages.watch import UNWATCHED, Watch
 
 
 def load(
     processed: Lake,
-    warehouse: Warehouse,
+    warehouse: LiveWarehouse,
     watch: Watch = UNWATCHED,
     ingestion: Lake | None = None,
     confirmed: Container[int] = (),
     released: Container[int] = (),
 ) -> list[Loaded]:
-    """Apply every pending batch and return what each did; an empty list where nothing is pending.
+    """Apply every pending batch and return what each did; an empty list where nothing is pending, or where
+    the batch is still to come that closes what is pending.
 
-    The watch is told of each batch before its work begins. ingestion: the lake in which
-    the next extract finds what is asked of it; a load without one asks nothing. confirmed: batches that may
+    The watch is told of each batch before its work begins, and may wish to end between two of those that
+    are built beside the star, and between what readers see. ingestion: the lake in which the next extract
+    finds what is asked of it; a load without one asks nothing. confirmed: batches that may
     delete however much they find deleted. released: batches of which the star may refuse however many rows.
 
     Stops quietly where another load overtakes this one, but raises LostRace if that leaves this one
     without a batch. Raises HeldError where lake and warehouse do not belong together or a batch is
     refused; the batches before it are applied.
     """
+    pending = _Pending(processed, ingestion, watch, confirmed, released)
     last = warehouse.applied()
-    loaded: list[Loaded] = []
-    start = last.seq if last else chain.before_start(processed, chain.processed)
-    for seq, data in log.following(processed, start):
-        manifest = chain.processed(processed, seq, data)
-        watch("load", f"batch {seq}", sum(file.rows for file in manifest.star))
-        asking = _Asking(processed, ingestion, manifest, sha256(data))
-        try:
-            done = _apply(processed, warehouse, data, asking.ask, seq in confirmed, seq in released)
-        except LostRace:
-            if not loaded:
-                raise
-            return loaded
-        loaded.append(replace(done, requests=tuple(asking.asked)))
-    if last and not loaded:
+    try:
+        if last is None and pending.begins_with_chunks and not pending.build(warehouse):
+            return pending.loaded
+        if pending.loaded:
+            last = warehouse.applied()
+        for batches in pending.sets(last.seq if last else pending.start):
+            pending.apply_together(warehouse, batches)
+    except LostRace:
+        if not pending.loaded:
+            raise
+    if last and not pending.loaded:
         _require_same_lake(processed, last)
-    return loaded
+    return pending.loaded
+
+
+def fill(
+    processed: Lake,
+    target: Warehouse,
+    watch: Watch = UNWATCHED,
+    confirmed: Container[int] = (),
+    released: Container[int] = (),
+) -> list[Loaded]:
+    """Apply the batches that a star beside the live one has not, each in a transaction of its own, up to the
+    last with which the star is whole. Return what each did. As `load`, but asks nothing."""
+    pending = _Pending(processed, None, watch, confirmed, released)
+    last = target.applied()
+    for batches in pending.sets(last.seq if last else pending.start):
+        for seq in batches:
+            pending.apply(target, seq)
+    if last and not pending.loaded:
+        _require_same_lake(processed, last)
+    return pending.loaded
+
+
+@dataclass
+class _Pending:
+    """What the lake has and the warehouse has not. loaded: what each batch did that was applied."""
+
+    processed: Lake
+    ingestion: Lake | None
+    watch: Watch
+    confirmed: Container[int]
+    released: Container[int]
+    loaded: list[Loaded] = field(default_factory=list)
+
+    @cached_property
+    def start(self) -> int:
+        """The number before the first batch of all."""
+        return chain.before_start(self.processed, chain.processed)
+
+    @property
+    def begins_with_chunks(self) -> bool:
+        """Whether the first batch of all is a chunk."""
+        first = self.processed.get(paths.manifest(self.start + 1))
+        return first is not None and chain.processed(self.processed, self.start + 1, first).partial
+
+    def sets(self, seq: int) -> Iterator[list[int]]:
+        """Yield the numbers of the batches after `seq` that are seen together: of chunks with the batch that
+        closes them, mostly of one. Chunks that nothing closes yet are left out. Ends where that is wished."""
+        together: list[int] = []
+        for manifest in self._following(seq):
+            together.append(manifest.seq)
+            if not manifest.partial:
+                if self.loaded and self.watch.ends():
+                    return
+                yield together
+                together = []
+
+    def build(self, warehouse: LiveWarehouse) -> bool:
+        """Build the star from its first chunk, or go on where an earlier load came to, and publish it. Return
+        whether it is published, which is not to be where chunks are still to come or the watch wishes."""
+        try:
+            with warehouse.build as target:
+                if not self._fill(target):
+                    return False
+            return self._publish(warehouse)
+        except ConfigurationError:
+            if warehouse.applied() is None:
+                raise
+            raise _overtaken() from None
+
+    def _fill(self, target: BuildTarget) -> bool:
+        """Apply the chunks one by one, and what closes them. Return whether that is done."""
+        models = self._manifest(self.start + 1).models
+        target.prepare(models)
+        last = target.applied()
+        if last is not None and not _is_of(self.processed, last):
+            target.discard()
+            target.prepare(models)
+            last = None
+        if last is not None and not self._manifest(last.seq).partial:
+            return True
+        head = log.head(self.processed)[0]
+        for manifest in self._following(last.seq if last else self.start):
+            if self.loaded and self.watch.ends():
+                return False
+            self.watch.begin()
+            self.apply(target, manifest.seq, head)
+            if not manifest.partial:
+                return True
+        return False
+
+    def _publish(self, warehouse: LiveWarehouse) -> bool:
+        if warehouse.publish(self._manifest(self.start + 1).models) is None:
+            raise _overtaken()
+        return True
+
+    def apply(self, warehouse: Warehouse, seq: int, head: int = 0) -> None:
+        """Apply one batch. head: the last that is pending, where that is worth telling."""
+        data = log.read(self.processed, seq)
+        asking = self._asking(seq, data)
+        permitted = {"confirmed": seq in self.confirmed, "released": seq in self.released}
+        batch = self._read(data, head)
+        done = warehouse.apply(batch, asking.ask, **permitted)
+        self.loaded.append(replace(done, requests=tuple(asking.asked)))
+        if head:
+            self.watch.done("load", *self._told(batch, head))
+
+    def apply_together(self, warehouse: LiveWarehouse, seqs: list[int]) -> None:
+        """Apply batches that are seen together. It is the last that may ask something."""
+        if len(seqs) == 1:
+            self.apply(warehouse, seqs[0])
+            return
+        asking = self._asking(seqs[-1], log.read(self.processed, seqs[-1]))
+        done = warehouse.apply_together(self._each(seqs), asking.ask, self.confirmed, self.released)
+        self.loaded += [*done[:-1], replace(done[-1], requests=tuple(asking.asked))]
+
+    def _following(self, seq: int) -> Iterator[Processed]:
+        for number, data in log.following(self.processed, seq):
+            yield chain.processed(self.processed, number, data)
+
+    def _manifest(self, seq: int) -> Processed:
+        return chain.processed(self.processed, seq, log.read(self.processed, seq))
+
+    def _asking(self, seq: int, data: bytes) -> _Asking:
+        manifest = chain.processed(self.processed, seq, data)
+        return _Asking(self.processed, self.ingestion, manifest, sha256(data))
+
+    def _read(self, data: bytes, head: int) -> Batch:
+        # it loads Arrow: half a second when nothing is pending
+        from starlift.stages.processed_files import read_batch
+
+        batch = read_batch(self.processed, data)
+        self.watch("load", *self._told(batch, head))
+        return batch
+
+    @staticmethod
+    def _told(batch: Batch, head: int) -> tuple[str, int, int]:
+        """What a watch is told: the batch, its rows, and about how many are left."""
+        seq, rows = batch.manifest.seq, sum(file.rows for file in batch.manifest.star)
+        return f"batch {seq}", rows, rows * max(head - seq, 0)
+
+    def _each(self, seqs: list[int]) -> Iterator[Batch]:
+        """Yield batches; what follows a yield is done when the warehouse has applied it."""
+        for seq in seqs:
+            batch = self._read(log.read(self.processed, seq), seqs[-1])
+            yield batch
+            self.watch.done("load", *self._told(batch, seqs[-1]))
 
 
 @dataclass
@@ -72,25 +222,19 @@ class _Asking:
         return self.processed.get(paths.manifest(self.manifest.seq + 1)) is None
 
 
-def _apply(
-    processed: Lake,
-    warehouse: Warehouse,
-    data: bytes,
-    ask: Ask,
-    confirmed: bool,
-    released: bool,
-) -> Loaded:
-    # loads Arrow: half a second when nothing is pending
-    from starlift.stages.processed_files import read_batch
-
-    return warehouse.apply(read_batch(processed, data), ask, confirmed=confirmed, released=released)
-
-
 def _require_same_lake(processed: Lake, last: Applied) -> None:
     """An idle pipeline and a wrong address look alike: both have nothing pending."""
-    data = processed.get(paths.manifest(last.seq))
-    if data is None or sha256(data) != last.manifest_sha256:
+    if not _is_of(processed, last):
         raise HeldError(
             f"batch {last.seq} of the warehouse did not come from the lake {processed.root}",
             "correct STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift load",
         )
+
+
+def _is_of(processed: Lake, applied: Applied) -> bool:
+    data = processed.get(paths.manifest(applied.seq))
+    return data is not None and sha256(data) == applied.manifest_sha256
+
+
+def _overtaken() -> LostRace:
+    return LostRace("another load has published the star", "nothing is lost; see: starlift status")

@@ -25,7 +25,8 @@ class TablePoll:
 
     state: where the last batch left it, None where that counts no more. want: what is asked of it beside
     what has changed. going_on: the table is under way, and this is its next chunk. by_chunks: the poll is
-    made in chunks, and this is one. brought: what was shipped of the table; split: in several batches."""
+    made in chunks, and this is one. brought: what was shipped of the table; split: in several batches. known:
+    batches before may have had rows of it."""
 
     spec: TableSpec
     found: SourceTable
@@ -40,6 +41,7 @@ class TablePoll:
     by_chunks: bool = False
     brought: Brought = NONE
     split: bool = False
+    known: bool = False
 
     @property
     def changed(self) -> bool:
@@ -89,6 +91,11 @@ class TablePoll:
         """What the manifest says of how the table was read."""
         return "+".join(sorted(self.read.passes)) if self.complete else "chunk"
 
+    def list_keys(self) -> None:
+        """Have the last batch of several list the keys where the table was read whole: none has every row."""
+        if self.split and self.known and "whole" in self.read.passes:
+            self.want = replace(self.want, listed=True)
+
     def restart(self) -> None:
         """Read the table whole, as if no batch before had."""
         self.state, self.going_on, self.by_chunks = None, False, False
@@ -100,8 +107,9 @@ class TablePoll:
             return chunking.advance(self.state, self.brought)
         state = self.as_found(polling.advance(self.read, self.state, self.reached, self.measure))
         if self.brought.ended:
-            return state
-        return chunking.suspend(self.state, state, self.read, self.brought, self.about)
+            # while chunks are to come nothing is listed
+            return replace(state, unswept=state.unswept and self.by_chunks)
+        return chunking.suspend(self.state, state, self.read, self.brought, self.about, known=self.known)
 
     def as_found(self, state: TableState) -> TableState:
         """Return a state with what the catalogue shows of the table now."""
@@ -130,12 +138,14 @@ def plan(
     """
     polls = []
     under_way = chunking.under_way(previous.tables, tables) if previous else []
+    closing = chunking.closes(previous, tables)
     for name in under_way or tables:
         taken = tables[name]
         spec, found, before = taken.spec, preflight.tables[name], known(previous, name)
         state = before.state if before else None
         want = _with_vanished(wants.get(name, NOTHING), state, found)
         mode = choose_mode(spec, found, preflight.sees_all, limits)
+        want = chunking.listing(want, state, mode, closing=closing)
         same = before is not None and _same(before, taken, found)
         start = state if same and not want.whole and not under_way else None
         read = polling.plan(spec, start, found, mode)

@@ -21,7 +21,7 @@ from starlift.errors import ConfigurationError, HeldError, TooManyRejected
 from starlift.ports import Applied, BuildTarget, Engine, Lake, LiveWarehouse, Loaded
 from starlift.stages import chain, generations, log
 from starlift.stages.generations import Generations
-from starlift.stages.load import load
+from starlift.stages.load import fill
 from starlift.stages.transform import Transformed, transform
 from starlift.stages.watch import UNWATCHED, Watch
 
@@ -108,7 +108,7 @@ def _publish(
     target.prepare(parts.refs)
     _require_own(parts, lake, target)
     try:
-        rebuilt.loaded += load(lake, target, parts.watch, confirmed=range(reached + 1), released=known)
+        rebuilt.loaded += fill(lake, target, parts.watch, confirmed=range(reached + 1), released=known)
     except HeldError as error:
         rebuilt.held = _passed(error, _seq(target), reached)
     target.check(parts.refs)

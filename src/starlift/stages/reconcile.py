@@ -20,7 +20,7 @@ def reconcile(cycle: Callable[[Reconciliation], Cycle], first: Reconciliation) -
     The last one has an error where it is not after ROUNDS; a cycle that fails is the last as well.
     """
     cycles = [cycle(first)]
-    while cycles[-1].requests and not _failed(cycles[-1]):
+    while cycles[-1].requests and not cycles[-1].stopped and not _failed(cycles[-1]):
         if len(cycles) == ROUNDS:
             tables = ", ".join(sorted({request.table for request in cycles[-1].requests}))
             message = f"after {ROUNDS} cycles the warehouse is still not what the source has of {tables}"

@@ -7,7 +7,7 @@ from starlift.core.manifest import sha256
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake, Loaded, Replica
 from starlift.stages import chain, log
-from starlift.stages.load import load
+from starlift.stages.load import fill
 from starlift.stages.watch import UNWATCHED, Watch
 
 
@@ -17,12 +17,13 @@ def replay(
     schema: str,
     watch: Watch = UNWATCHED,
 ) -> list[Loaded]:
-    """Apply every batch that the replica has not, and return what each did.
+    """Apply every batch that the replica has not, but for chunks that nothing closes yet, and return what
+    each did.
 
     A load is a function of the lake, so the replica becomes what the live star is, surrogate keys
     included. A replay that broke off goes on where it was. schema: what the user calls the replica.
     Raises ConfigurationError where the lake is empty or the replica's schemas hold something else, and
-    what `load` raises.
+    what `fill` raises.
     """
     seq, stored = log.head(processed)
     if stored is None:
@@ -38,4 +39,4 @@ def replay(
                 f"drop it, or take another: starlift replay --into {schema}_2",
             )
     # what a person confirmed, or would have to, is a part of the history
-    return load(processed, replica, watch, confirmed=range(seq + 1), released=range(seq + 1))
+    return fill(processed, replica, watch, confirmed=range(seq + 1), released=range(seq + 1))

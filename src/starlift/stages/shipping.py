@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,8 +23,12 @@ _MORE = 1.1
 made by the source and thrown away."""
 
 
-Batch = dict[str, tuple[File, ...]]
-"""The files of one batch by table."""
+@dataclass(frozen=True)
+class Batch:
+    """What was written of one batch: its files by table, and the seconds that took."""
+
+    files: dict[str, tuple[File, ...]]
+    seconds: float
 
 
 def ship(
@@ -44,7 +49,7 @@ def ship(
     batches = [shipment.batch(polls, seq, budget)]
     while not by_chunks and not all(poll.brought.ended for poll in polls):
         for poll in polls:
-            poll.split = poll.split or bool(batches[-1][poll.spec.name])
+            poll.split = poll.split or bool(batches[-1].files[poll.spec.name])
         batches.append(shipment.batch(polls, seq + len(batches), budget))
     return batches
 
@@ -60,8 +65,8 @@ class _Shipment:
 
     def batch(self, polls: Sequence[TablePoll], seq: int, budget: Budget) -> Batch:
         """Write one batch: of each table the rows behind those it has brought, while the budget lasts."""
-        by_name = {poll.spec.name: poll for poll in polls}
-        files: Batch = dict.fromkeys(by_name, ())
+        began, by_name = time.monotonic(), {poll.spec.name: poll for poll in polls}
+        files: dict[str, tuple[File, ...]] = dict.fromkeys(by_name, ())
         for name in chunking.in_order({name: poll.about for name, poll in by_name.items()}, self.run.ranks):
             if by_name[name].brought.ended or budget.spent:
                 continue
@@ -69,7 +74,7 @@ class _Shipment:
             self.bring(by_name[name], writer, budget)
             files[name] = writer.close()
             budget = budget.less(writer.rows, writer.size)
-        return files
+        return Batch(files, round(time.monotonic() - began, 3))
 
     def bring(self, poll: TablePoll, writer: PartWriter, budget: Budget) -> None:
         """Write the next rows of one table, as far as the budget goes."""

@@ -8,11 +8,12 @@ makes no star row, for that would pass an old version off as live.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starlift.core.manifest import Column, Manifest, Snapshot
+from starlift.core.manifest import Column, Inventory, Manifest, Snapshot
 from starlift.core.models import REBUILD
 from starlift.core.typing import text_rows
 from starlift.errors import ConfigurationError
@@ -21,6 +22,8 @@ from starlift.stages.parquet_files import read_parquet
 from starlift.stages.source_rows import KEY, SourceRows, key_texts, not_taken, typed_schema
 
 STALE = "_stale"
+
+_NONE = Inventory("none")
 
 
 def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: Manifest) -> pa.Table:
@@ -32,25 +35,30 @@ def load_snapshot(lake: Lake, table: str, snapshot: Snapshot | None, manifest: M
         return pa.concat_tables(read_parquet(lake, file) for file in snapshot.files)
     if table not in manifest.schema:
         raise not_taken(table, manifest)
-    return typed_schema(manifest.schema[table]).append(pa.field(STALE, pa.bool_())).empty_table()
+    return _snapshot_schema(manifest.schema[table]).empty_table()
 
 
 def merge(old: pa.Table, rows: SourceRows, manifest: Manifest, *, whole: bool) -> pa.Table:
     """Return the snapshot after a batch, in the order of the key text.
 
     whole: the batch has every row of the table, so one that it lacks is gone. Only such a batch may have
-    another key than those before; then nothing of the old snapshot stays. Raises ConfigurationError
-    where the table's columns are other ones than before and the batch does not have it whole.
+    another key than those before; then nothing of the old snapshot stays. Of a read in chunks the rows that
+    are still to come again have the columns of now, NULL where they had none that fits. Raises
+    ConfigurationError where the table's columns are other ones than before and it is not read whole.
     """
     new = _marked(rows.typed, stale=False)
     if old.schema != new.schema:
-        if not whole:
+        listed = manifest.inventory.get(rows.table, _NONE).scope == "all"
+        if not whole and (manifest.partial or listed):
+            old = _fitted(old, new.schema)
+        elif not whole:
             raise ConfigurationError(
                 f"table {rows.table}: its columns are not those of its snapshot, and this batch has only a "
                 "part of its rows",
                 f"rebuild: {REBUILD}",
             )
-        old = new.schema.empty_table()
+        else:
+            old = new.schema.empty_table()
     kept = old.filter(pc.is_in(old[KEY], rows.refused[KEY].combine_chunks()))
     if whole:
         kept = _under_key(kept, manifest.schema[rows.table], manifest.keys[rows.table])
@@ -59,6 +67,42 @@ def merge(old: pa.Table, rows: SourceRows, manifest: Manifest, *, whole: bool) -
         brought = rows.identities[KEY].combine_chunks()
         parts.append(old.filter(pc.invert(pc.is_in(old[KEY], brought))))
     return pa.concat_tables(parts).sort_by(KEY)
+
+
+def as_taken(rows: pa.Table, table: str, manifest: Manifest) -> pa.Table:
+    """Return a snapshot with the columns that a batch has of the table: a chunk may be of others, and its own
+    are still to come."""
+    if not manifest.partial or table not in manifest.schema:
+        return rows
+    schema = _snapshot_schema(manifest.schema[table])
+    return rows if rows.schema == schema else _fitted(rows, schema)
+
+
+def _snapshot_schema(columns: Sequence[Column]) -> pa.Schema:
+    return typed_schema(columns).append(pa.field(STALE, pa.bool_()))
+
+
+def _fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with other columns: what has the type of before, or one that holds it exactly, stays."""
+    columns = [
+        _as(rows[field.name], field.type) if field.name in rows.column_names else None for field in schema
+    ]
+    nulls = (pa.nulls(rows.num_rows, field.type) for field in schema)
+    return pa.table(
+        [none if column is None else column for column, none in zip(columns, nulls, strict=True)],
+        schema=schema,
+    )
+
+
+def _as(column: Any, kind: pa.DataType) -> Any:
+    """Return a column as another type, None where that cannot hold it. Text that is a type's or a type's text
+    is none of the two: PostgreSQL and Arrow print otherwise."""
+    if column.type != kind and (pa.types.is_string(column.type) or pa.types.is_string(kind)):
+        return None
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
 
 
 def _under_key(rows: pa.Table, columns: Sequence[Column], key: Sequence[str]) -> pa.Table:

@@ -23,7 +23,7 @@ from starlift.stages.emission import Emission, emit
 from starlift.stages.filling import rows_without
 from starlift.stages.key_lists import prune
 from starlift.stages.parquet_files import write_lines, write_parquet
-from starlift.stages.snapshots import load_snapshot, makes_rows, merge
+from starlift.stages.snapshots import as_taken, load_snapshot, makes_rows, merge
 from starlift.stages.source_rows import HASH, KEY, SourceRows, read_rows
 
 STAGE = "transform"
@@ -69,6 +69,10 @@ class _Batch:
             before = self.snapshots.get(table)
             self.current[table] = load_snapshot(self.processed, table, before, self.manifest)
         return self.current[table]
+
+    def taken(self, table: str) -> pa.Table:
+        """The same with the columns that the batch has of the table."""
+        return as_taken(self.snapshot(table), table, self.manifest)
 
 
 def make_batch(
@@ -117,9 +121,9 @@ class _Made:
 
 
 def _emit(batch: _Batch, table: str, scope: Scope, models: Sequence[Model], engine: Engine) -> _Made:
-    driving = makes_rows(batch.snapshot(table)) if scope == "all" else batch.rows[table].typed
+    driving = makes_rows(batch.taken(table)) if scope == "all" else batch.rows[table].typed
     driven = [model for model in sorted(models, key=lambda model: model.name) if model.driving == table]
-    joined = {name: batch.snapshot(name) for model in driven for name in model.joins}
+    joined = {name: batch.taken(name) for model in driven for name in model.joins}
     key, added = batch.manifest.keys[table], batch.manifest.added
     emission = emit(engine, driven, driving, key, joined)
     before = rows_without(engine, driven, emission, {**joined, table: driving}, key, added) if added else {}

@@ -45,7 +45,7 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
 
-    The watch is told of each batch before its work begins, and may wish to end between two chunks. hold: how
+    The watch is told of each batch before its work begins, and may wish to end between two. hold: how
     many rows of a batch may go into quarantine. adapt: how the models are to see a batch's manifest, where
     that is not as it was landed.
 
@@ -66,15 +66,16 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     last = 0
     start = seq or chain.before_start(ingestion, chain.landed)
     for number, landed in log.following(ingestion, start):
+        if done and watch.ends():
+            break
         manifest = chain.landed(ingestion, number, landed, digest)
         digest = sha256(landed)
         if manifest.partial:
-            if done and watch.wished:
-                break
             last = last or log.head(ingestion)[0]
             watch.begin()
         rows = sum(file.rows for file in manifest.files)
-        watch("transform", f"batch {number}", rows, rows * max(last - number, 0))
+        told = f"batch {number}", rows, rows * max(last - number, 0)
+        watch("transform", *told)
         made, batch, rejected = _process(
             (ingestion, processed), (landed, adapt), stored, ordered, engine, code_version
         )
@@ -82,6 +83,8 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
         stored = made.encode()
         log.commit(processed, number, stored)
         done.append(batch)
+        if last:
+            watch.done("transform", *told)
     return done
 
 

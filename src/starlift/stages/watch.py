@@ -13,10 +13,22 @@ class Watch:
     def begin(self) -> None:
         """Be told that work of several batches begins: it is worth ending between two, and not within one."""
 
+    def done(self, stage: str, what: str, rows: int, left: int = 0, /) -> None:
+        """Be told that a batch of such work is done; otherwise as when it is called."""
+
     @property
     def wished(self) -> bool:
         """Whether the work is to end when its batch is done. What is left is for the next run."""
         return False
+
+    stopped = False
+    """Whether work has ended that way."""
+
+    def ends(self) -> bool:
+        """Return whether the work ends here, between two batches."""
+        ends = self.wished
+        self.stopped = self.stopped or ends
+        return ends
 
 
 UNWATCHED = Watch()

@@ -15,7 +15,7 @@ from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged
 from starlift.ports import StarCounts
 
 CHANGES = """
-CREATE TEMPORARY TABLE _change (
+CREATE TEMPORARY TABLE IF NOT EXISTS _change (
     key text COLLATE "C", record_id bigint, op text, known boolean
 ) ON COMMIT DROP
 """

@@ -13,7 +13,9 @@ from starlift.adapters.postgres.bulk import without_constraints
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
 
 ENTRIES = """
-CREATE TEMPORARY TABLE _entry (key text COLLATE "C", source_hash bigint, state text) ON COMMIT DROP
+CREATE TEMPORARY TABLE IF NOT EXISTS _entry (
+    key text COLLATE "C", source_hash bigint, state text
+) ON COMMIT DROP
 """
 """Run once a batch: the ledger entries of one source table."""
 

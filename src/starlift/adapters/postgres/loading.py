@@ -52,13 +52,15 @@ class Loading:
         Where the star refuses the rows together, each is tried, and those at fault are quarantined."""
         self.connection.run("SAVEPOINT whole")
         try:
-            return self._write(careful=False)
+            done = self._write(careful=False)
         except DatabaseError as error:
             if not is_of_rows(error):
                 raise
-        self.connection.run("ROLLBACK TO SAVEPOINT whole")
-        self.counts, self.inferred = {}, 0
-        return self._write(careful=True)
+            self.connection.run("ROLLBACK TO SAVEPOINT whole")
+            self.counts, self.inferred = {}, 0
+            done = self._write(careful=True)
+        self.connection.run("RELEASE SAVEPOINT whole")
+        return done
 
     def _write(self, *, careful: bool) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
@@ -161,11 +163,13 @@ class Loading:
             sweeping.find_missing(connection, source_table, inventory, manifest.seq)
 
     def _sweep(self) -> Findings:
-        """Delete what the batch's inventories tell to be gone; return what else they tell."""
+        """Delete what the batch's inventories tell to be gone; return what else they tell.
+
+        While other chunks are still to come, that is what a table read whole has not; nothing is compared."""
         manifest, connection = self.batch.manifest, self.connection
-        if manifest.partial:  # the other chunks are still to come
-            return Findings()
-        findings = sweeping.compare(connection, manifest, self.batch.inventory)
+        findings = Findings()
+        if not manifest.partial:
+            findings = sweeping.compare(connection, manifest, self.batch.inventory)
         sweeping.check_share(connection, self.sweep_hold, manifest)
         for source_table in sweeping.gone_tables(connection):
             ledger.enter_gone(connection, source_table)

@@ -15,7 +15,7 @@ from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarColumn
 _NUMERIC = re.compile(r"numeric\((\d+),(-?\d+)\)(\[\])?")
 
 REJECTED = """
-CREATE TEMPORARY TABLE _rejected (
+CREATE TEMPORARY TABLE IF NOT EXISTS _rejected (
     source_table text COLLATE "C", key text COLLATE "C", reason text, "row" jsonb
 ) ON COMMIT DROP
 """

@@ -1,7 +1,8 @@
 """The batch's rows in temporary tables, one per star table, under the star table's name.
 
 They look like the star's tables without their constraints: what breaks a constraint is found here, and
-put into quarantine, instead of failing the batch. All of them go when the transaction ends.
+put into quarantine, instead of failing the batch. All of them go when the transaction ends, or when the next
+batch of the same transaction begins.
 """
 
 from __future__ import annotations
@@ -97,6 +98,22 @@ def stage(
 def put_all(connection: pg8000.native.Connection, staged: Staged, file: pa.Table) -> int:
     """Copy the rows of a file; one that a column cannot read fails them all. Return how many."""
     return copy(connection, staged.stage, file)
+
+
+_OURS = """
+SELECT relname::text, relname = ANY (CAST(:kept AS text[])) FROM pg_class
+WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' ORDER BY relname
+"""
+
+KEPT = ("_asked", "_change", "_entry", "_gone", "_rejected")
+"""Temporary tables that every batch needs. A transaction of many batches makes them once: a table's lock is
+held to the end even if the table is dropped, and a server has room for some thousands."""
+
+
+def clear(connection: pg8000.native.Connection) -> None:
+    """Make room for the next batch of the same transaction."""
+    for name, kept in connection.run(_OURS, kept=list(KEPT)):
+        connection.run(f"{'TRUNCATE' if kept else 'DROP TABLE'} {stage_name(name)}")
 
 
 def _unbound(column: StarColumn) -> str:

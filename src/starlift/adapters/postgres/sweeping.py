@@ -20,10 +20,14 @@ from starlift.core.requests import Request
 from starlift.errors import HeldError
 
 ASKED = """
-CREATE TEMPORARY TABLE _asked (source_table text COLLATE "C", key text COLLATE "C") ON COMMIT DROP
+CREATE TEMPORARY TABLE IF NOT EXISTS _asked (
+    source_table text COLLATE "C", key text COLLATE "C"
+) ON COMMIT DROP
 """
 GONE = """
-CREATE TEMPORARY TABLE _gone (source_table text COLLATE "C", key text COLLATE "C") ON COMMIT DROP
+CREATE TEMPORARY TABLE IF NOT EXISTS _gone (
+    source_table text COLLATE "C", key text COLLATE "C"
+) ON COMMIT DROP
 """
 _LISTED = """
 CREATE TEMPORARY TABLE _listed (key text COLLATE "C", source_hash bigint) ON COMMIT DROP

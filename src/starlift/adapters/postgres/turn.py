@@ -65,6 +65,22 @@ def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
     return int(connection.run(f"SELECT coalesce(max(seq), 0) FROM {table}")[0][0])  # noqa: S608 identifiers
 
 
+def require_closed(connection: pg8000.native.Connection, schemas: Schemas) -> None:
+    """Raise HeldError where the last batch applied in a pair of schemas is a chunk."""
+    table = f"{identifier(schemas.pipeline)}.applied"
+    last = connection.run(f"SELECT seq, partial FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 identifiers
+    if last and last[0][1]:
+        raise HeldError(
+            f"the batch is missing that closes batch {last[0][0]}, a chunk; nothing was published",
+            "have the rest read: starlift run",
+        )
+
+
+def first_open(connection: pg8000.native.Connection) -> int:
+    """Return the number of the first batch after the last one that was whole."""
+    return int(connection.run("SELECT coalesce(max(seq), 0) + 1 FROM applied WHERE NOT partial")[0][0])
+
+
 def require_turn(connection: pg8000.native.Connection, manifest: Processed, digest: str) -> None:
     """Return if the batch is the successor of what is applied, or the first of a log that begins with it.
 

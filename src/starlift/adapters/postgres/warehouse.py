@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from pg8000.exceptions import InterfaceError
 from starlift.adapters.postgres import turn
 from starlift.adapters.postgres.build import check_references, copy_lists, discard_build, prepare_build
 from starlift.adapters.postgres.connection import Dsn, connect
-from starlift.adapters.postgres.laws import check_laws, read_laws
+from starlift.adapters.postgres.laws import Law, check_laws, read_laws
 from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
 from starlift.adapters.postgres.schemas import Schemas, replay_schemas, require_free
@@ -75,9 +76,9 @@ SELECT set_config(
 """
 
 _APPLIED = """
-INSERT INTO applied (seq, kind, manifest_sha256, clock, complete_to, counts)
-VALUES (:seq, :kind, :digest, CAST(:clock AS timestamptz), CAST(:complete_to AS timestamptz),
-        CAST(:counts AS jsonb))
+INSERT INTO applied (seq, kind, partial, manifest_sha256, clock, complete_to, seconds, counts)
+VALUES (:seq, :kind, :partial, :digest, CAST(:clock AS timestamptz), CAST(:complete_to AS timestamptz),
+        :seconds, CAST(:counts AS jsonb))
 """
 
 
@@ -115,30 +116,67 @@ class PostgresWarehouse:
         released: bool = False,
     ) -> Loaded:
         """Apply batch `applied + 1` in one transaction, as `ports.Warehouse.apply` says."""
-        from starlift.adapters.postgres.loading import Loading  # loads Arrow, which other calls do not need
+        seqs = (batch.manifest.seq,)
+        [loaded] = self.apply_together([batch], ask, seqs if confirmed else (), seqs if released else ())
+        return loaded
 
-        manifest = batch.manifest
+    def apply_together(
+        self,
+        batches: Iterable[Batch],
+        ask: Ask = lambda _: None,
+        confirmed: Container[int] = (),
+        released: Container[int] = (),
+    ) -> list[Loaded]:
+        """Apply the next batches in one transaction, as `ports.LiveWarehouse.apply_together` says."""
+        from starlift.adapters.postgres.staging import clear
+
         laws = read_laws(self._sql / "checks")
-        with self._transaction(f"batch {manifest.seq}") as connection:
+        done: list[Loaded] = []
+        with self._transaction("the next batch") as connection:
             turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
-            turn.require_turn(connection, manifest, batch.manifest_sha256)
-            limits = self._config.limits
-            shares = 1.0 if confirmed else limits.sweep_hold, 1.0 if released else limits.quarantine_hold
-            loaded = Loading(connection, self._schemas, self._config.calendar, batch, *shares).run()
-            check_laws(connection, laws, manifest.seq)
-            ask(loaded.requests)
-            counts = asdict(replace(loaded, requests=()))
-            counts.pop("seq")
-            counts.pop("requests")
-            connection.run(
-                _APPLIED,
-                seq=manifest.seq,
-                kind=manifest.kind,
-                digest=batch.manifest_sha256,
-                clock=manifest.clock,
-                complete_to=manifest.complete_to,
-                counts=json.dumps(counts),
-            )
+            for batch in batches:
+                seq = batch.manifest.seq
+                with explained(self._dsn, f"batch {seq}"):
+                    if done:
+                        clear(connection)
+                    turn.require_turn(connection, batch.manifest, batch.manifest_sha256)
+                    done.append(self._apply(connection, batch, laws, ask, seq in confirmed, seq in released))
+        return done
+
+    def _apply(
+        self,
+        connection: pg8000.native.Connection,
+        batch: Batch,
+        laws: Sequence[Law],
+        ask: Ask,
+        confirmed: bool,
+        released: bool,
+    ) -> Loaded:
+        # it loads Arrow, which other calls do not need
+        from starlift.adapters.postgres.loading import Loading
+
+        began, manifest, limits = time.monotonic(), batch.manifest, self._config.limits
+        shares = 1.0 if confirmed else limits.sweep_hold, 1.0 if released else limits.quarantine_hold
+        loaded = Loading(connection, self._schemas, self._config.calendar, batch, *shares).run()
+        if not manifest.partial:
+            # what a law says of one chunk need not hold before all of them are there
+            for seq in range(turn.first_open(connection), manifest.seq + 1):
+                check_laws(connection, laws, seq)
+        ask(loaded.requests)
+        counts = asdict(replace(loaded, requests=()))
+        counts.pop("seq")
+        counts.pop("requests")
+        connection.run(
+            _APPLIED,
+            seq=manifest.seq,
+            kind=manifest.kind,
+            partial=manifest.partial,
+            digest=batch.manifest_sha256,
+            clock=manifest.clock,
+            complete_to=manifest.complete_to,
+            seconds=time.monotonic() - began,
+            counts=json.dumps(counts),
+        )
         return loaded
 
     def status(self) -> Standing:
@@ -271,6 +309,7 @@ class PostgresWarehouse:
             turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
             if turn.applied_seq(connection, live) > turn.applied_seq(connection, build):
                 return None
+            turn.require_closed(connection, build)
             check_references(connection, build, models)
             bring_up(connection, live, steps, models)
             self._set(connection)
