@@ -30,7 +30,7 @@ demo-clean: ## Stop the demo's PostgreSQL and remove .demo/
 run-checks: setup ## Everything CI runs; ONLY=lint runs one section
 	@.venv/bin/python scripts/run_checks.py $(addprefix --only ,$(ONLY))
 
-soak: setup ## The long runs: all tests on PostgreSQL 13 to 18; ONLY=postgres-14 runs one section
+soak: setup ## The long runs: PostgreSQL 13 to 18, a load of millions; ONLY=postgres-14 runs one section
 	@.venv/bin/python scripts/soak.py $(addprefix --only ,$(ONLY))
 
 test: setup ## The tests alone; ARGS='-k watermark' goes to pytest

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from sections import Section, run_sections, tests_on
+from sections import Section, run, run_sections, tests_on
 
+# all tests on every version that starlift supports
 SECTIONS: dict[str, Section] = {
-    # all tests on every version that starlift supports
-    f"postgres-{version}": partial(tests_on, str(version))
-    for version in range(13, 19)
+    f"postgres-{version}": partial(tests_on, str(version)) for version in range(13, 19)
 }
+# a first load of six million rows, killed five times; some twenty minutes
+SECTIONS["large-load"] = partial(run, "pytest", "-n", "0", "-s", "tests/soak", STARLIFT_SOAK_ORDERS="2000000")
 
 if __name__ == "__main__":
     sys.exit(run_sections("soak", SECTIONS))

@@ -18,6 +18,7 @@ from tests.postgres import connected
 
 CONTRACT = {
     "applied_seq",
+    "built_seq",
     "head_seq",
     "processed_seq",
     "freshness_s",
@@ -162,6 +163,7 @@ def document(**parts: Any) -> dict[str, Any]:
     """A status document of a pipeline that stands well, with parts replaced."""
     well: dict[str, Any] = {
         "applied_seq": 7,
+        "built_seq": None,
         "head_seq": 7,
         "freshness_s": 90.0,
         "tables": {},
@@ -232,6 +234,8 @@ def test_a_read_in_chunks_and_what_is_asked_are_told() -> None:
         document(chunks={"payment": {"rows": 1200, "about": 34000}}, requests=[asked, {**asked, "keys": 0}])
     )
     assert "payment: read in chunks, 1,200 rows of about 34,000 so far; go on: starlift run" in text
+    built = standing_text(document(applied_seq=None, built_seq=3))
+    assert "no batch is in the warehouse yet; up to batch 3 the star is built, to be seen when it is" in built
     assert "asked of the next extract: repair of staff of 2 keys: a person asked" in text
     assert "asked of the next extract: repair of staff: a person asked" in text
 

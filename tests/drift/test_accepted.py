@@ -57,12 +57,13 @@ MANY = "INSERT INTO maker SELECT n, 'maker ' || n FROM generate_series(3, 250) A
 BY_NAME = {'[tables.maker]\nkey = ["id"]': '[tables.maker]\nkey = ["name"]'}
 
 
+@pytest.mark.parametrize("at_once", [1000, 100])
 def test_another_key_of_a_table_that_makes_no_star_rows_is_accepted_and_the_old_keys_go(
-    project: Project,
+    project: Project, at_once: int
 ) -> None:
     project.change(MANY, "ALTER TABLE maker ADD UNIQUE (name)")
     project.run()
-    project.declare({**BY_NAME, "[limits]": "[limits]\nsweep_hold = 0.1"})
+    project.declare({**BY_NAME, "[limits]": f"[limits]\nmax_rows = {at_once}\nsweep_hold = 0.1"})
     held = project.starlift("run")
     assert held.code == 7
     assert "its key was (id) and is now declared as (name)" in held.err
@@ -99,7 +100,9 @@ def test_another_key_of_a_table_that_makes_star_rows_needs_another_model(project
     assert project.query("SELECT count(*) FROM starlift.applied") == [[2]]
 
 
-def test_key_texts_that_change_with_their_type_are_accepted(project: Project) -> None:
+@pytest.mark.parametrize("at_once", [1000, 2])
+def test_key_texts_that_change_with_their_type_are_accepted(project: Project, at_once: int) -> None:
+    project.declare({"[limits]": f"[limits]\nmax_rows = {at_once}"})
     project.change("ALTER TABLE sale ALTER id TYPE numeric(12,2)")
     project.run(code=7)
     project.migrate("ALTER TABLE fact_sale ALTER id TYPE numeric(12,2)")

@@ -170,3 +170,20 @@ def test_a_replay_of_the_processed_batches_gives_the_same_star(
             rows = f"SELECT t::text FROM {table} t ORDER BY 1"
             assert again.query(rows) == project.query(rows), table
     assert project.versions() == {1: ["insert", "update"], 2: ["insert", "update"], 3: ["insert", "update"]}
+
+
+def test_a_column_of_a_joined_table_that_is_read_again_in_chunks_makes_no_version(project: Project) -> None:
+    project.change("INSERT INTO maker SELECT n, 'maker ' || n FROM generate_series(3, 9) AS n")
+    project.run()
+    project.declare(
+        {"[tables.maker]": '[tables.maker]\nnew_columns = "add"', "[limits]": "[limits]\nmax_rows = 3"}
+    )
+    project.migrate("ALTER TABLE fact_sale ADD nick text")
+    project.change("ALTER TABLE maker ADD nick text DEFAULT 'x'", "UPDATE maker SET name = 'B.' WHERE id = 2")
+    assert project.run()["batches"]["applied"] > 3
+    assert project.query("SELECT id, name, nick FROM current_fact_sale ORDER BY id") == [
+        [1, "Ann", "x"],
+        [2, "Ann", "x"],
+        [3, "B.", "x"],
+    ]
+    assert project.versions() == {1: ["insert"], 2: ["insert"], 3: ["insert", "update"]}

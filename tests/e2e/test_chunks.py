@@ -79,6 +79,7 @@ def test_a_first_load_in_chunks_killed_five_times_completes_and_is_seen_when_it_
         process.kill()
         assert project.ended(process).code == -signal.SIGKILL
         assert project.query(ROWS) == NOTHING
+    assert project.starlift("status").document["built_seq"] >= 6
     document = project.run()
     assert document["outcome"] == "applied"
     assert document["seq"] > 8, "it was not in chunks"

@@ -299,6 +299,29 @@ def test_columns_taken_otherwise_while_under_way_are_read_from_the_first_row(
     assert [each.added for each in manifests(extractor)] == [{}, *[{"item": ("changed",)}] * 3, {}]
 
 
+@pytest.mark.parametrize("limits", [{"max_rows": 4}, {"memory": 1}])
+def test_of_a_table_that_is_read_whole_again_the_last_batch_lists_the_keys(
+    extractor_of: MakeExtractor, shop: Shop, limits: dict[str, Any]
+) -> None:
+    stock(shop, 10)
+    shop.run("UPDATE item SET name = repeat('x', 300000)")
+    extractor = in_chunks(extractor_of, 10)
+    extractor.poll()
+    table = extractor.config.tables["item"]
+    extractor.config.tables["item"] = replace(table, columns=("id", "name", "changed"))
+    extractor.config = replace(extractor.config, limits=replace(extractor.config.limits, **limits))
+    shop.run("DELETE FROM item WHERE id = 20")
+    extractor.poll(watch=Between(lambda: shop.run("DELETE FROM item WHERE id = 40")))
+    last = manifests(extractor)[-1]
+    assert not last.partial
+    assert {each.partial for each in manifests(extractor)[1:-1]} == {True}
+    assert last.inventory["item"].scope == "all"
+    listed = {row["_key"] for row in extractor.listed(last.seq)}
+    assert listed == {f"({key})" for key in shop.names()}
+    assert not last.tables["item"].unswept
+    assert extractor.poll().kind is None
+
+
 def test_a_restored_source_is_read_from_the_first_row_with_a_new_beginning(
     extractor_of: MakeExtractor, shop: Shop
 ) -> None:

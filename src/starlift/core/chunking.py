@@ -31,9 +31,9 @@ from starlift.core.polling import Pass, Read
 BASE = 145_000_000
 """Bytes that a stage's process has before its first row: Python, Arrow, DuckDB. By `bench/memory.py`."""
 
-FACTOR = 8
-"""Bytes of memory that a byte of lines may need in transform; 2 for numbers, 4 for text, 8 for keys of a
-hundred characters. By `bench/memory.py`."""
+FACTOR = 10
+"""Bytes of memory that a byte of lines may need in transform: 2 for numbers, 4 for text, up to 9 for keys
+of a hundred characters. By `bench/memory.py`."""
 
 LEAST = 1_000_000
 """Bytes of lines that a batch may have however little memory there is: else nothing would move."""

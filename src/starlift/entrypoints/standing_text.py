@@ -98,6 +98,8 @@ def _applied(document: Mapping[str, Any]) -> str:
         return "the warehouse does not say what is in it"
     if document["applied_seq"] is None:
         first = "the first one: starlift run" if document["head_seq"] == 0 else "load it: starlift run"
+        if built := document["built_seq"]:
+            first = f"up to batch {built} the star is built, to be seen when it is whole: starlift run"
         return f"no batch is in the warehouse yet; {first}"
     complete = f", complete to {_age(document['freshness_s'])} ago" if document["freshness_s"] else ""
     return f"batch {document['applied_seq']} is in the warehouse{complete}"

@@ -72,6 +72,7 @@ def _document(found: _Found) -> dict[str, Any]:
     return {
         "applied_seq": applied.seq if applied else None,
         "applied_at": applied.applied_at if applied else None,
+        "built_seq": standing.built if standing else None,
         "head_seq": found.head,
         "processed_seq": found.processed,
         "freshness_s": found.age(applied.complete_to) if applied else None,

@@ -59,9 +59,12 @@ def merge(old: pa.Table, rows: SourceRows, manifest: Manifest, *, whole: bool) -
             )
         else:
             old = new.schema.empty_table()
+    columns, key = manifest.schema[rows.table], manifest.keys[rows.table]
+    if rows.table in manifest.rekeyed and not whole:
+        old = _rekeyed(old, columns, key)
     kept = old.filter(pc.is_in(old[KEY], rows.refused[KEY].combine_chunks()))
     if whole:
-        kept = _under_key(kept, manifest.schema[rows.table], manifest.keys[rows.table])
+        kept = _under_key(kept, columns, key)
     parts = [new, _marked(kept.drop_columns([STALE]), stale=True)]
     if not whole:
         brought = rows.identities[KEY].combine_chunks()
@@ -103,6 +106,16 @@ def _as(column: Any, kind: pa.DataType) -> Any:
         return column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
+
+
+def _rekeyed(rows: pa.Table, columns: Sequence[Column], key: Sequence[str]) -> pa.Table:
+    """Return the rows of before under the key of now, so that what comes again in chunks takes their places;
+    of several that it does not tell apart one, and none that has no such key."""
+    texts = text_rows(rows, columns)
+    under = rows.set_column(rows.schema.get_field_index(KEY), KEY, key_texts([texts[name] for name in key]))
+    first = pa.table({KEY: under[KEY], "at": range(rows.num_rows)}).group_by(KEY).aggregate([("at", "min")])
+    known = first.filter(pc.is_valid(first[KEY]))
+    return under.take(known["at_min"].sort()) if rows.num_rows else rows
 
 
 def _under_key(rows: pa.Table, columns: Sequence[Column], key: Sequence[str]) -> pa.Table:

@@ -10,7 +10,8 @@ import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.key_text import key_text
-from starlift.adapters.postgres.turn import last_applied
+from starlift.adapters.postgres.schemas import Schemas, tables_of
+from starlift.adapters.postgres.turn import applied_seq, last_applied
 from starlift.core.manifest import ModelRef
 from starlift.core.units import instant_text
 from starlift.ports import Applied, Load
@@ -51,12 +52,14 @@ class Inferred:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is in the warehouse, by source table and key. ledger: rows per source table and state."""
+    """What is in the warehouse, by source table and key. ledger: rows per source table and state. built: the
+    last batch in the build target, None where there is no such target, or none in it."""
 
     applied: Applied | None
     quarantine: tuple[Quarantined, ...]
     inferred: tuple[Inferred, ...]
     ledger: Mapping[str, Mapping[str, int]]
+    built: int | None = None
 
 
 _QUARANTINE = """
@@ -115,8 +118,8 @@ def read_rejected(
     return Rejected(found[table, key], row or {}, instant_text(clock), tuple(older))
 
 
-def read_standing(connection: pg8000.native.Connection) -> Standing:
-    """Read how things stand; the caller's transaction says as of when."""
+def read_standing(connection: pg8000.native.Connection, build: Schemas) -> Standing:
+    """Read how things stand; the caller's transaction says as of when. build: the star's build target."""
     ledger: dict[str, dict[str, int]] = {}
     for table, state, count in connection.run(_LEDGER):
         ledger.setdefault(table, {})[state] = count
@@ -125,4 +128,7 @@ def read_standing(connection: pg8000.native.Connection) -> Standing:
         tuple(read_quarantine(connection)),
         tuple(Inferred(*row) for row in connection.run(_INFERRED)),
         ledger,
+        (applied_seq(connection, build) or None)
+        if "applied" in tables_of(connection, build.pipeline)
+        else None,
     )

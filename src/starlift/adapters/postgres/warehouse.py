@@ -182,7 +182,7 @@ class PostgresWarehouse:
     def status(self) -> Standing:
         """Return what is in the warehouse, as of one moment. ConfigurationError if not migrated."""
         with self._transaction("starlift status", "ISOLATION LEVEL REPEATABLE READ") as connection:
-            return read_standing(connection)
+            return read_standing(connection, self._schemas.build)
 
     def loads(self, seq: int) -> list[Load]:
         """Return how the batches after `seq` were loaded, in order. ConfigurationError if not migrated."""

@@ -1,0 +1,101 @@
+"""A first load of millions of rows, killed again and again, completes; and no process of it needs 256 MB.
+
+STARLIFT_SOAK_ORDERS says how many orders; without it nothing is run. `-s` shows the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess  # nosec B404
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import totesys_large
+from tests.e2e import chain
+from tests.e2e.project import STARLIFT, Project, new_project
+from tests.e2e.test_chunks import NOTHING, ROWS, built, manifest
+from tests.postgres import PostgresForTests
+
+CEILING = 256_000_000
+"""Bytes: `memory` of the configuration, as it is if nothing is said."""
+
+ORDERS = int(os.environ.get("STARLIFT_SOAK_ORDERS", "0"))
+
+pytestmark = pytest.mark.skipif(not ORDERS, reason="make soak ONLY=large-load runs it")
+
+
+@dataclass
+class Watched:
+    """A run that was watched. peak: its largest resident set, in bytes."""
+
+    code: int
+    seconds: float
+    peak: int
+
+
+def watched(project: Project, until: Callable[[], bool]) -> Watched:
+    """Run a cycle, and kill it when something has come about."""
+    began, peak = time.monotonic(), 0
+    with (project.folder / "said").open("a") as said:
+        process = subprocess.Popen(
+            [*STARLIFT, "run"], env=project.environment(), cwd=project.folder, stdout=said, stderr=said
+        )
+        while process.poll() is None:
+            peak = max(peak, resident(process.pid))
+            if until():
+                process.kill()
+            time.sleep(0.05)
+    return Watched(process.returncode, time.monotonic() - began, peak)
+
+
+def resident(process: int) -> int:
+    """The largest resident set that a process has had, in bytes; 0 where it has just ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+@pytest.fixture
+def large(postgres: PostgresForTests, tmp_path: Path) -> Iterator[Project]:
+    """A pipeline over a large Totesys that has never run."""
+    with (
+        postgres.source("totesys_large", totesys_large.filler(ORDERS)) as source,
+        new_project(postgres, source, tmp_path) as project,
+    ):
+        yield project
+
+
+def test_a_first_load_of_millions_of_rows_killed_five_times_completes_within_its_memory(
+    large: Project,
+) -> None:
+    runs: list[Watched] = []
+    moments: list[Callable[[], bool]] = [
+        manifest(large, "ingestion", 5).exists,
+        manifest(large, "ingestion", ORDERS // 50_000 + 6).exists,
+        manifest(large, "processed", ORDERS // 50_000 + 3).exists,
+        lambda: built(large) >= 4,
+        lambda: built(large) >= ORDERS // 50_000 + 4,
+    ]
+    for moment in moments:
+        runs.append(watched(large, moment))
+        assert runs[-1].code == -signal.SIGKILL, (large.folder / "said").read_text()
+        assert large.query(ROWS) == NOTHING, "the star is seen before it is published"
+    runs.append(watched(large, lambda: False))
+    assert runs[-1].code == 0, (large.folder / "said").read_text()
+    batches = large.query("SELECT count(*) FROM starlift.applied")[0][0]
+    print(f"\n{ORDERS:,} orders, {batches} batches")  # noqa: T201
+    for run in runs:
+        print(f"  {run.seconds:6.0f} s, {run.peak / 1e6:4.0f} MB at most, exit code {run.code}")  # noqa: T201
+    for table in ("sales_order", "purchase_order", "payment"):
+        with large.application() as application:
+            there = application.run(f"SELECT count(*), sum({table}_id) FROM {table}")
+        assert large.query(f"SELECT count(*), sum({table}_id) FROM current_fact_{table}") == there
+    assert chain.faults(large) == []
+    assert max(run.peak for run in runs) <= CEILING
