@@ -156,11 +156,18 @@ def find(processed: Lake) -> Generations:
     if current and processed.get(paths.committed(current)) is None:
         current = 0
     begun = current
-    while processed.get(paths.begun(begun + 1)) is not None:
+    while _is_begun(processed, begun + 1):
         begun += 1
         if processed.get(paths.committed(begun)) is not None:
             current = begun
     return Generations(processed, current, begun)
+
+
+def _is_begun(processed: Lake, number: int) -> bool:
+    """Ask by GET, and only what is there by a listing too: a server that is no lake's answers the one with a
+    page, whatever it is asked, and fails the other."""
+    key = paths.begun(number)
+    return processed.get(key) is not None and key in processed.keys(key)
 
 
 def begin(generations: Generations, making: Mapping[str, Any]) -> int:
