@@ -18,6 +18,7 @@ import pg8000.native
 from starlift.bootstrap import Pipeline
 from starlift.entrypoints.local import cycle
 from starlift.settings import Settings
+from starlift.stages.extract import NOT_ASKED, Reconciliation
 from tests.e2e import oracle
 from tests.postgres import SQL, PostgresForTests, SourceDatabase, WarehouseDatabase, connected
 
@@ -129,9 +130,9 @@ class Project:
         with pipeline.warehouse as warehouse:
             warehouse.migrate(pipeline.models)
 
-    def cycle(self) -> dict[str, Any]:
+    def cycle(self, reconciled: Reconciliation = NOT_ASKED) -> dict[str, Any]:
         """Run one cycle that must succeed, within this process: for what leads up to a test."""
-        done = cycle(Pipeline(Settings(self.values)))
+        done = cycle(Pipeline(Settings(self.values)), reconciled=reconciled)
         assert not done.errors, done.errors
         return done.document()
 

@@ -20,9 +20,15 @@ def test_a_replay_is_the_live_star_in_rows_and_in_shape(eventful: Project) -> No
     assert stars.dumped(eventful, REPLAY) == stars.dumped(eventful)
     # and the history was one worth replaying
     assert all(live.values()), [name for name, rows in live.items() if not rows]
-    for state in ("live", "quarantined", "inferred"):
+    for state in ("live", "quarantined", "dropped", "inferred", "deleted"):
         assert f"\t{state}\t" in live["ledger.ledger"], state
-    assert "\tupdate\t" in live["ledger.fact_version"]
+    for kind in ("update", "delete"):
+        assert f"\t{kind}\t" in live["ledger.fact_version"], kind
+    states = "SELECT key, state, seq FROM starlift.ledger WHERE source_table = :table ORDER BY key"
+    went = [row for row in eventful.query(states, table="payment") if row[0] in ("(5)", "(6)", "(7)")]
+    assert went == [["(5)", "deleted", 3], ["(6)", "live", 3], ["(7)", "deleted", 2]]
+    told = "SELECT op, seq FROM history_fact_payment WHERE payment_id = 6 ORDER BY seq"
+    assert eventful.query(told)[-2:] == [["delete", 2], ["insert", 3]]
 
 
 def test_a_replay_that_broke_off_goes_on_and_one_of_another_history_is_refused(eventful: Project) -> None:
