@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlift.adapters.postgres.source import PostgresSource
     from starlift.adapters.postgres.warehouse import PostgresWarehouse
     from starlift.core.models import Model
-    from starlift.ports import Lake
+    from starlift.ports import ListedLake
     from starlift.stages.generations import Current
 
 
@@ -101,7 +101,7 @@ class Pipeline:
         return PostgresWarehouse(self.dsn("warehouse"), self.config, self.settings.config.parent)
 
     @cached_property
-    def ingestion(self) -> Lake:
+    def ingestion(self) -> ListedLake:
         """The lake of source rows."""
         return self._lake("STARLIFT_INGESTION")
 
@@ -113,11 +113,11 @@ class Pipeline:
         return Current(self.processed_root)
 
     @cached_property
-    def processed_root(self) -> Lake:
+    def processed_root(self) -> ListedLake:
         """The lake of star rows as a whole, with all its generations."""
         return self._lake("STARLIFT_PROCESSED")
 
-    def _lake(self, variable: str) -> Lake:
+    def _lake(self, variable: str) -> ListedLake:
         from starlift.adapters.addresses import refuse_overlap
         from starlift.adapters.lakes import open_lake
 

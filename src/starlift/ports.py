@@ -61,6 +61,23 @@ class Lake(Protocol):
 
 
 @dataclass(frozen=True)
+class Stored:
+    """An object of a lake, as it is listed. modified: when it was stored, in seconds since 1970."""
+
+    key: str
+    bytes: int
+    modified: float
+
+
+class ListedLake(Lake, Protocol):
+    """A lake that also tells how large and how old its objects are."""
+
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys start with `prefix`, in the order of `keys`."""
+        ...
+
+
+@dataclass(frozen=True)
 class Preflight:
     """Facts read before the snapshot. clock: ISO 8601 in UTC. tables: those of the configured names that
     exist, by the pipeline's name. sees_all: this role sees every session's state (pg_read_all_stats).
@@ -273,43 +290,6 @@ class Warehouse(Protocol):
         the successor of what is applied (other lake) or breaks a law of sql/checks, by name;
         ConfigurationError if a model's columns do not fit the star's. After an unknown commit outcome
         (connection lost in COMMIT) call `applied` again."""
-        ...
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Rows of one table that are not as they should be. what: in which way. rows: how many. keys: the first
-    of them, as key text."""
-
-    table: str
-    what: str
-    rows: int
-    keys: tuple[str, ...]
-
-
-class Inspection(Protocol):
-    """A warehouse as of one moment, to be held against its source and against what the load wrote."""
-
-    @property
-    def applied(self) -> Applied | None:
-        """The last batch applied, None before the first."""
-        ...
-
-    def sums(self, table: str) -> Sums:
-        """Return the bucket sums of what the ledger says that a source table has."""
-        ...
-
-    def keys(self, table: str, buckets: Sequence[int]) -> dict[str, int]:
-        """Return source hash by key text of the same, in some buckets."""
-        ...
-
-    def held_back(self) -> dict[str, int]:
-        """Return the number of rows in quarantine by source table."""
-        ...
-
-    def differences(self, models: Sequence[ModelRef]) -> list[Difference]:
-        """Return in what the star of some models, and the pipeline's own tables, are not as they were
-        written."""
         ...
 
 

@@ -24,7 +24,7 @@ from starlift.adapters.postgres.source import PostgresSource
 from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.bootstrap import Pipeline
 from starlift.core.config import PipelineConfig
-from starlift.ports import Lake
+from starlift.ports import ListedLake, Stored
 
 
 class Fuse:
@@ -59,7 +59,7 @@ class Fuse:
 class DyingLake:
     """A lake each read of which is a step; of its writes `Fuse.watch_names` knows."""
 
-    def __init__(self, lake: Lake, place: str, fuse: Fuse) -> None:
+    def __init__(self, lake: ListedLake, place: str, fuse: Fuse) -> None:
         self._lake = lake
         self._place = place
         self._fuse = fuse
@@ -86,6 +86,11 @@ class DyingLake:
         """Step, then `Lake.keys`."""
         self._fuse.step(self._place, f"list {prefix}")
         return self._lake.keys(prefix)
+
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """Step, then `ListedLake.stored`."""
+        self._fuse.step(self._place, f"list {prefix}")
+        return self._lake.stored(prefix)
 
     def delete(self, key: str) -> None:
         """Step, then `Lake.delete`."""
@@ -159,11 +164,11 @@ class DyingPipeline(Pipeline):
         return DyingWarehouse(self.dsn("warehouse"), self.config, self.settings.config.parent, self.fuse)
 
     @cached_property
-    def ingestion(self) -> Lake:
+    def ingestion(self) -> ListedLake:
         """A lake with the fuse in it."""
         return DyingLake(open_lake(self.settings.need("STARLIFT_INGESTION")), "ingestion", self.fuse)
 
     @cached_property
-    def processed_root(self) -> Lake:
+    def processed_root(self) -> ListedLake:
         """A lake with the fuse in it."""
         return DyingLake(open_lake(self.settings.need("STARLIFT_PROCESSED")), "processed", self.fuse)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,7 +11,7 @@ from functools import partial
 import pytest
 
 from starlift.errors import ConfigurationError
-from starlift.ports import Lake
+from starlift.ports import Lake, ListedLake
 from starlift.stages.probing import probe
 from tests.lake.conftest import OpenLake
 
@@ -150,6 +151,16 @@ def test_keys_sort_by_the_whole_key_and_not_folder_by_folder(lake: Lake) -> None
         lake.put(key, b"")
 
     assert list(lake.keys("")) == sorted(keys) == keys
+
+
+def test_a_listing_tells_how_large_and_how_old_each_object_is(lake: ListedLake) -> None:
+    before = time.time()
+    for key, data in (("a/b", b"four"), ("a/c", b""), ("b", b"x")):
+        lake.put(key, data)
+    found = list(lake.stored("a/"))
+    assert [(each.key, each.bytes) for each in found] == [("a/b", 4), ("a/c", 0)]
+    # S3 tells whole seconds, and a file system the time of its last tick
+    assert all(before - 2 <= each.modified <= time.time() + 2 for each in found)
 
 
 def test_what_is_deleted_is_gone_for_every_handle_and_its_key_is_free(open_same: OpenLake) -> None:

@@ -139,11 +139,16 @@ def test_unknown_credentials_are_an_error(s3_lake: S3Lake, s3_door: S3Door) -> N
             assert "credentials, which are wrong" in error_of(call).message
 
 
+def give(user: str, name: str, policy: str) -> None:
+    iam: Any = boto3.session.Session().client("iam")
+    iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=policy)
+
+
 def become_a_user(monkeypatch: pytest.MonkeyPatch, name: str, policy: str = "") -> None:
     iam: Any = boto3.session.Session().client("iam")
     iam.create_user(UserName=name)
     if policy:
-        iam.put_user_policy(UserName=name, PolicyName="lake", PolicyDocument=policy)
+        give(name, "lake", policy)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
@@ -162,10 +167,10 @@ def test_an_identity_without_permission_is_an_error(
             assert "s3:ListBucket" in error.hint
 
 
-def test_the_policy_of_the_document_is_enough(
+def test_the_policies_of_the_document_are_enough_and_only_that_of_gc_lets_remove_rows(
     bucket: str, s3_door: S3Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (policy,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    policy, of_gc = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     become_a_user(monkeypatch, bucket, policy.replace("totesys-ingestion", bucket))
     lake = S3Lake(f"s3://{bucket}", connect())
 
@@ -176,6 +181,10 @@ def test_the_policy_of_the_document_is_enough(
         assert lake.put_if_absent("data/large", large) is True
         assert lake.put_if_absent("data/large", large) is False
         assert lake.get("data/nothing") is None
+        assert "s3:DeleteObject" in error_of(lambda: lake.delete("data/large")).hint
+    give(bucket, "gc", of_gc.replace("totesys-ingestion", bucket))
+    with permissions_enforced(s3_door):
+        lake.delete("data/large")
     assert caplog.messages == [], "parts stayed"
 
 

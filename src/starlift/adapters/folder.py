@@ -15,6 +15,7 @@ from uuid import uuid4
 from starlift.adapters.addresses import EITHER
 from starlift.adapters.keys import checked, checked_prefix
 from starlift.errors import UnavailableError
+from starlift.ports import Stored
 
 _TEMPORARY = ".tmp"  # no key has a part that starts with a dot, so nothing in here is ever an object
 _ABANDONED = 24 * 3600  # seconds; no write takes as long, so the writer of an older file is dead
@@ -78,6 +79,13 @@ class FolderLake:
         with self._explained(f"list {prefix or 'everything'}"):
             self._require_folder()
             yield from _walk(self._path, "", prefix)
+
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys start with `prefix`, in the order of `keys`."""
+        for key in self.keys(prefix):
+            with self._explained(f"list {key}"), suppress(FileNotFoundError):  # removed since
+                status = self._file(key).stat()
+                yield Stored(key, status.st_size, status.st_mtime)
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there. Durable."""

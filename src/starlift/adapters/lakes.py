@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlift.adapters.addresses import EITHER, S3Address, parse
 from starlift.adapters.folder import FolderLake
-from starlift.ports import Lake
+from starlift.ports import ListedLake
 
 
-def open_lake(url: str, variable: str = EITHER) -> Lake:
+def open_lake(url: str, variable: str = EITHER) -> ListedLake:
     """Return the lake at `s3://bucket[/prefix]` or `file:///folder`. Asks neither S3 nor the disk, so a
     lake that is not there is noticed at its first use.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 from starlift.adapters.keys import checked, checked_prefix
+from starlift.ports import Stored
 
 
 class MemoryLake:
@@ -14,6 +16,7 @@ class MemoryLake:
     def __init__(self, name: str = "lake") -> None:
         self._root = f"memory://{name}"
         self._objects: dict[str, bytes] = {}
+        self._modified: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
@@ -31,13 +34,13 @@ class MemoryLake:
         with self._lock:
             if checked(key) in self._objects:
                 return False
-            self._objects[key] = bytes(data)
+            self._keep(key, data)
             return True
 
     def put(self, key: str, data: bytes) -> None:
         """Store or replace an object."""
         with self._lock:
-            self._objects[checked(key)] = bytes(data)
+            self._keep(checked(key), data)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix` when the first is asked for, in ascending order."""
@@ -46,7 +49,18 @@ class MemoryLake:
             found = sorted(key for key in self._objects if key.startswith(prefix))
         yield from found
 
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys start with `prefix` when the first is asked for, in their order."""
+        checked_prefix(prefix)
+        with self._lock:
+            found = sorted(item for item in self._objects.items() if item[0].startswith(prefix))
+            listed = [Stored(key, len(data), self._modified[key]) for key, data in found]
+        yield from listed
+
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
         with self._lock:
             self._objects.pop(checked(key), None)
+
+    def _keep(self, key: str, data: bytes) -> None:
+        self._objects[key], self._modified[key] = bytes(data), time.time()

@@ -27,6 +27,7 @@ from starlift.adapters.keys import checked, checked_prefix
 from starlift.adapters.s3_errors import BROKEN_UPLOADS, code, explained, status
 from starlift.adapters.s3_parts import PART_BYTES, upload_in_parts
 from starlift.errors import ConfigurationError, UnavailableError
+from starlift.ports import Stored
 
 _T = TypeVar("_T")
 _PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds between tries, each of which may be several of botocore's
@@ -113,6 +114,11 @@ class S3Lake:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with `prefix`, in ascending order."""
+        return (stored.key for stored in self.stored(prefix))
+
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """Yield the objects whose keys start with `prefix`, in the order of `keys`; with versions, the newest
+        of each."""
         start = self._prefix + checked_prefix(prefix)
         pages = self._client.get_paginator("list_objects_v2")
         with self._explained(f"list {prefix or 'everything'}"):
@@ -120,7 +126,8 @@ class S3Lake:
                 if "IsTruncated" not in page:  # or any well-formed page of the web would be an empty lake
                     raise ResponseParserError("a listing without IsTruncated")
                 for entry in page.get("Contents", ()):
-                    yield entry["Key"].removeprefix(self._prefix)
+                    key = entry["Key"].removeprefix(self._prefix)
+                    yield Stored(key, entry["Size"], entry["LastModified"].timestamp())
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there; in a bucket with versions, its newest one."""

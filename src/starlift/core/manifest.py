@@ -285,7 +285,8 @@ class Processed:
     @property
     def is_start(self) -> bool:
         """Whether the log may begin with this batch: it is the first, or made of a checkpoint."""
-        return self.seq == 1 or _has_everything(self, self.fingerprints)
+        own = all(snapshot.seq == self.seq for snapshot in self.snapshots.values())
+        return self.seq == 1 or (own and _has_everything(self, self.fingerprints))
 
     @property
     def named(self) -> tuple[File, ...]:

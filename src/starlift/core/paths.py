@@ -5,6 +5,8 @@ Every path is relative to a lake's root. Sequence numbers have 20 digits so that
 
 from __future__ import annotations
 
+import re
+
 HEAD = "manifests/head"
 GENERATION = "generations/head"
 """Hints: a number each. They may be missing or wrong, which costs time only."""
@@ -26,6 +28,32 @@ RESERVED = frozenset(
     }
 )
 """First path segments of the processed lake that no star table may be named after."""
+
+
+_LANDED = re.compile(r"(?:data|inventory)/[^/]+/seq=([0-9]{20})/[^/]+\.jsonl\.zst")
+_MADE = re.compile(
+    r"(?:(?:filled|ledger|inventory|snapshots|quarantine)/[^/]+|([^/]+))/seq=([0-9]{20})"
+    r"/[0-9a-f]{16}\.(?:parquet|jsonl\.zst)"
+)
+_MANIFEST = re.compile(r"manifests/([0-9]{20})\.json")
+
+
+def landed_batch(key: str) -> int | None:
+    """Return the batch of which an object of rows or keys of the ingestion lake is, None for another key."""
+    match = _LANDED.fullmatch(key)
+    return int(match[1]) if match else None
+
+
+def made_batch(key: str) -> int | None:
+    """Return the batch of which an object of the processed lake is, None for another key."""
+    match = _MADE.fullmatch(key)
+    return int(match[2]) if match and match[1] not in RESERVED else None
+
+
+def manifest_batch(key: str) -> int | None:
+    """Return the batch that a manifest commits, None for another key."""
+    match = _MANIFEST.fullmatch(key)
+    return int(match[1]) if match else None
 
 
 def seq_text(seq: int) -> str:

@@ -48,6 +48,11 @@ COMMANDS: dict[str, tuple[Callable[[commands.Call], Answer], str]] = {
         commands.verify_log,
         "read both lakes from end to end: the first object that is missing, edited or exchanged",
     ),
+    "checkpoint": (
+        commands.checkpoint,
+        "a cycle that reads every table whole, into a batch with which rebuild and replay may begin",
+    ),
+    "gc": (commands.gc, "remove from the lakes what no manifest names, and what is before a checkpoint"),
     "replay": (commands.replay, "make the star once more, from the processed lake, in a schema of its own"),
     "demo": (commands.demo, "the whole pipeline on this machine, with a PostgreSQL of its own"),
 }
@@ -131,6 +136,14 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--release", action="store_true", help="however many rows of a batch go into quarantine"
         )
+        command.add_argument(
+            "--from-checkpoint",
+            type=int,
+            metavar="SEQ",
+            help="let the star's history begin with this batch, and go of what was before",
+        )
+    if name == "gc":
+        _add_gc_options(command)
     if name == "replay":
         command.add_argument(
             "--into",
@@ -200,6 +213,30 @@ def _add_reconcile_options(command: argparse.ArgumentParser) -> None:
         metavar="TABLE",
         help="take this table in the shape it now has, and read it whole",
     )
+
+
+def _add_gc_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--dry-run", action="store_true", help="name what would go, and remove nothing")
+    command.add_argument(
+        "--older-than",
+        type=_age,
+        default="24h",
+        metavar="24h",
+        help="only what was stored so long ago (30s, 5m, 1h; 24h if nothing is said)",
+    )
+    command.add_argument(
+        "--before",
+        type=int,
+        metavar="SEQ",
+        help="also all batches before this checkpoint, however old: their history cannot be made again",
+    )
+
+
+def _age(text: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,7 @@ from starlift.entrypoints.repeat import Interruption, repeat
 from starlift.entrypoints.terminal import Progress, print_answer, say, tell
 from starlift.entrypoints.working import Working
 from starlift.errors import ConfigurationError, StarliftError
+from starlift.stages import chain
 from starlift.stages.cycle import Cycle
 from starlift.stages.extract import Reconciliation
 
@@ -222,7 +223,8 @@ def rebuild(call: Call) -> Answer:
 
     with Progress() as progress:
         asked = call.arguments
-        return rebuilding.answer(call.pipeline, asked.models, progress, release=asked.release)
+        first = asked.from_checkpoint
+        return rebuilding.answer(call.pipeline, asked.models, progress, release=asked.release, first=first)
 
 
 def verify(call: Call) -> Answer:
@@ -247,7 +249,34 @@ def replay(call: Call) -> Answer:
     with Progress() as progress, cycle.timed("load"):
         cycle.loaded, cycle.applied = local.replay(call.pipeline, schema, progress)
     done = _cycle_answer(cycle)
-    return replace(done, document={**(done.document or {}), "schema": schema})
+    first = chain.before_start(call.pipeline.processed, chain.processed) + 1
+    begins = f"\nit begins with checkpoint {first}; versions from before are not in it" if first > 1 else ""
+    document = {**(done.document or {}), "schema": schema, "first": first}
+    return replace(done, document=document, text=done.text + begins)
+
+
+def checkpoint(call: Call) -> Answer:
+    """Run a cycle whose batch has every row of every table."""
+    with Progress() as progress:
+        wish = Reconciliation(checkpoint=True)
+        cycle = local.cycle(call.pipeline, progress, wish)
+    done = _cycle_answer(cycle)
+    made = cycle.extracted.seq if cycle.extracted and cycle.extracted.kind else None
+    told = ""
+    if made:
+        told = f"\nbatch {made} is a checkpoint: rebuild, replay and verify-log may begin with it"
+    return replace(done, document={**(done.document or {}), "checkpoint": made}, text=done.text + told)
+
+
+def gc(call: Call) -> Answer:
+    """Remove from the lakes what no manifest names, and what a person lets go."""
+    from starlift.entrypoints import collecting
+
+    asked = call.arguments
+    with Progress() as progress:
+        return collecting.answer(
+            call.pipeline, progress, asked.older_than, asked.before, dry_run=asked.dry_run
+        )
 
 
 def demo(call: Call) -> Answer:

@@ -21,16 +21,23 @@ from starlift.stages.watch import Watch
 _OTHER_COMMANDS = re.compile(r"(?<=: )starlift (migrate|load|run)( && starlift (load|run))?$")
 
 
-def answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, *, release: bool = False) -> Answer:
+def answer(
+    pipeline: Pipeline,
+    named: Sequence[str],
+    watch: Watch,
+    *,
+    release: bool = False,
+    first: int | None = None,
+) -> Answer:
     """Poll once, so that what the configuration takes now has been landed, then rebuild, and say what became
     of it.
 
     Where the source does not answer, the star is made of what there is, if the models can do with that; the
     answer tells. named: the models that may have changed; all where none is named. release: however many
-    rows of a batch may go into quarantine.
+    rows of a batch may go into quarantine. first: the checkpoint with which the star's history is to begin.
     """
     with _told_to_rebuild():
-        return _answer(pipeline, named, watch, release)
+        return _answer(pipeline, named, watch, release, first)
 
 
 @contextmanager
@@ -43,7 +50,9 @@ def _told_to_rebuild() -> Iterator[None]:
         raise
 
 
-def _answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, release: bool) -> Answer:
+def _answer(
+    pipeline: Pipeline, named: Sequence[str], watch: Watch, release: bool, first: int | None
+) -> Answer:
     check_tables(pipeline.models, pipeline.config.tables)
     cycle = Cycle(local.new_run(pipeline).run_id)
     with cycle.timed("extract"):
@@ -54,11 +63,13 @@ def _answer(pipeline: Pipeline, named: Sequence[str], watch: Watch, release: boo
             pipeline.ingestion,
             pipeline.processed_root,
             warehouse,
+            warehouse,
             pipeline.models,
             pipeline.engine,
             pipeline.code_version,
             1.0 if release else pipeline.config.limits.quarantine_hold,
             watch,
+            first,
         )
         rebuilt = rebuild(parts, named)
     cycle.transformed, cycle.loaded = rebuilt.transformed, rebuilt.loaded
@@ -90,6 +101,7 @@ def _document(cycle: Cycle, rebuilt: Rebuilt) -> dict[str, Any]:
     return {
         **told,
         "outcome": "rebuilt",
+        "first": rebuilt.first,
         "seq": rebuilt.seq,
         "generation": rebuilt.generation,
         "changes": dict(rebuilt.changes),
@@ -106,6 +118,10 @@ def _text(cycle: Cycle, rebuilt: Rebuilt, models: Collection[str]) -> str:
         f"the star is rebuilt to batch {rebuilt.seq}, as generation {rebuilt.generation} ({seconds:.2f} s); "
         f"tables changed: {', '.join(changed)}"
     )
+    if rebuilt.first > 1:
+        lines.append(
+            f"its history begins with checkpoint {rebuilt.first}; versions from before are not in it"
+        )
     if cycle.quarantined:
         lines.append(f"{rows(cycle.quarantined)} went into quarantine on the way; see: starlift status")
     return "\n".join(lines)

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from starlift.bootstrap import Pipeline
+from starlift.core.difference import Difference
 from starlift.core.manifest import ModelRef
 from starlift.core.models import REBUILD
 from starlift.entrypoints.answers import Answer, Cell, rows, table
 from starlift.errors import DriftError, HeldError, StarliftError
-from starlift.ports import Applied, Difference
+from starlift.ports import Applied
 from starlift.stages import chain, log
 from starlift.stages.verify import Subject, Verified, verify
 from starlift.stages.walking import Walked, walk

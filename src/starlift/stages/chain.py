@@ -38,7 +38,7 @@ def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Proce
     """Return the number before the earliest batch with which the log can begin: 0, unless the first batch
     has expired; then that before a checkpoint. read: `landed` or `processed`.
 
-    Raises HeldError where the first manifest is missing and no checkpoint is there to begin with.
+    Raises HeldError, naming the first manifest, where it is missing and no checkpoint is there to begin with.
     """
     if lake.get(paths.manifest(1)) is not None:
         return 0
@@ -48,13 +48,13 @@ def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Proce
         if data is not None and read(lake, seq, data).is_start:
             return seq - 1
     if numbers:
-        raise missing(lake, 1)
+        raise missing(lake, 1, ", and the lake has no checkpoint to begin with")
     return 0
 
 
-def missing(lake: Lake, seq: int) -> HeldError:
+def missing(lake: Lake, seq: int, more: str = "") -> HeldError:
     """Return the error for a manifest that should be there."""
-    return HeldError(f"manifest {paths.manifest(seq)} in the lake {lake.root} is missing", _RESTORE)
+    return HeldError(f"manifest {paths.manifest(seq)} in the lake {lake.root} is missing{more}", _RESTORE)
 
 
 def check_origin(lakes: tuple[Lake, Lake], made: Processed, landed: bytes) -> None:

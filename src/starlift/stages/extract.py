@@ -16,9 +16,9 @@ from starlift.core.inventory import wanted
 from starlift.core.manifest import Counts, Kind, Manifest, Mode, sha256
 from starlift.errors import ConfigurationError, DriftError
 from starlift.ports import Lake, Preflight, Source
-from starlift.stages import chain, inventory, log, requests
+from starlift.stages import chain, checkpoint, inventory, log, requests
 from starlift.stages.landing import Landing
-from starlift.stages.polling import measure, plan
+from starlift.stages.polling import TablePoll, measure, plan
 from starlift.stages.shapes import Approve, find_shapes, require_same
 from starlift.stages.shipping import ship
 from starlift.stages.watch import UNWATCHED, Watch
@@ -84,11 +84,13 @@ def added_up(batches: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
 class Reconciliation:
     """What a person asks of one poll. tables: those of which to take an inventory. accept: tables whose
     changed shape is taken as it is; others whose shape changed are held. new_server: whether another server
-    than the last batch read may answer."""
+    than the last batch read may answer. checkpoint: whether all tables are to be read whole, as a batch with
+    which the log may begin."""
 
     tables: frozenset[str] = frozenset()
     accept: frozenset[str] = frozenset()
     new_server: bool = False
+    checkpoint: bool = False
 
 
 NOT_ASKED = Reconciliation()
@@ -111,7 +113,8 @@ def extract(
     approve: a batch is for ever, so columns and keys that no model can use must be refused before it.
     Raises LostRace where another run committed the sequence number first, InventoryNeeded where another
     server answers, HeldError where the last batch's manifest or a request is damaged, DriftError where a
-    table changes while it is read, ConfigurationError, UnavailableError.
+    table changes while it is read or is held and a checkpoint is asked for, ConfigurationError,
+    UnavailableError.
     """
     done = _poll(source, lake, config, run, approve, reconciled)
     while done.partial and not run.watch.ends():
@@ -135,21 +138,21 @@ def _poll(
     shapes = find_shapes(config, previous, preflight, approve, reconciled.accept)
     asked = requests.read(lake, previous).but_of(shapes.held)
     wants = {name: wanted(name, asked.pending.values(), reconciled.tables) for name in shapes.taken}
-    left = None if went_back else previous
-    tables = plan(shapes.taken, left, preflight, config.limits, wants)
-    for table in tables:
-        table.known = previous is not None and (previous.partial or table.spec.name in previous.tables)
+    wants = checkpoint.of_everything(wants, lake, previous, shapes) if reconciled.checkpoint else wants
+    tables = plan(shapes.taken, None if went_back else previous, preflight, config.limits, wants)
+    _note_known(tables, previous)
     goes_on = any(table.going_on for table in tables)
     landing = Landing(
         config, stored, previous, preflight, source.barrier(), shapes, tables, asked, went_back, goes_on
     )
     with source.snapshot() as snapshot:
         measure(tables, snapshot, landing.barrier, preflight, config.limits)
-        kind = landing.kind()
+        kind = "bootstrap" if reconciled.checkpoint else landing.kind()
         if kind is None and previous is not None:
             return _result(landing, head, None, previous.complete_to)
         landing.decide_chunks()
-        batches = ship(tables, snapshot, lake, head + 1, run, chunking.budget(config.limits))
+        shipped = checkpoint.ship_at_once if reconciled.checkpoint else ship
+        batches = shipped(tables, snapshot, lake, head + 1, run, chunking.budget(config.limits))
         if landing.partial:
             landing, kind = landing.unanswered(), "incremental" if previous else "bootstrap"
         else:
@@ -193,6 +196,11 @@ def _commit(lake: Lake, run: Run, pieces: Sequence[Manifest], stored: bytes | No
             rows = sum(file.rows for file in manifest.files)
             run.watch.done("extract", f"batch {manifest.seq}", rows, chunking.left(manifest.tables))
     return landed
+
+
+def _note_known(tables: Sequence[TablePoll], previous: Manifest | None) -> None:
+    for table in tables:
+        table.known = previous is not None and (previous.partial or table.spec.name in previous.tables)
 
 
 def _check_source(

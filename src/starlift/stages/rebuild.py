@@ -20,6 +20,7 @@ from starlift.core.padding import Shape, Shapes, padded, shapes_of
 from starlift.errors import ConfigurationError, HeldError, TooManyRejected
 from starlift.ports import Applied, BuildTarget, Engine, Lake, LiveWarehouse, Loaded
 from starlift.stages import chain, generations, log
+from starlift.stages.beginning import History, first_batch, first_of
 from starlift.stages.generations import Generations
 from starlift.stages.load import fill
 from starlift.stages.transform import Transformed, transform
@@ -28,17 +29,20 @@ from starlift.stages.watch import UNWATCHED, Watch
 
 @dataclass(frozen=True)
 class Parts:
-    """What a rebuild works with. processed: the root of the processed lake. models: those of today. share: of
-    a table's rows of a batch that may go into quarantine unasked."""
+    """What a rebuild works with. processed: the root of the processed lake. history: the warehouse's. models:
+    those of today. share: of a table's rows of a batch that may go into quarantine unasked. first: the
+    checkpoint with which a person wants the star's history to begin; None: nothing of it may be lost."""
 
     ingestion: Lake
     processed: Lake
     warehouse: LiveWarehouse
+    history: History
     models: Sequence[Model]
     engine: Engine
     code_version: str
     share: float
     watch: Watch = UNWATCHED
+    first: int | None = None
 
     @property
     def refs(self) -> list[ModelRef]:
@@ -49,13 +53,14 @@ class Parts:
 @dataclass
 class Rebuilt:
     """What a rebuild did. changes: how models differ from those before, by name. transformed, loaded: the
-    batches that this run made and loaded. seq: the last batch of the star. published: tables that changed.
-    held: why a batch that the star did not have before is not in it either."""
+    batches that this run made and loaded. first, seq: the first and the last batch of the star. published:
+    tables that changed. held: why a batch that the star did not have before is not in it either."""
 
     generation: int
     changes: Mapping[str, str]
     transformed: list[Transformed] = field(default_factory=list)
     loaded: list[Loaded] = field(default_factory=list)
+    first: int = 1
     seq: int = 0
     published: list[str] = field(default_factory=list)
     held: HeldError | None = None
@@ -66,7 +71,8 @@ def rebuild(parts: Parts, named: Sequence[str] = ()) -> Rebuilt:
 
     named: the models that may differ from those before; where some are named, no other may. Raises
     ConfigurationError where another differs, where there is nothing to rebuild from, or where the models,
-    the DDL and the batches do not fit each other; HeldError where rows break a law or a key, or more rows of
+    the DDL and the batches do not fit each other; HeldError where the lake has not all of the star's history
+    and nobody said that it may be lost, where rows break a law or a key, or more rows of
     a batch would go into quarantine than may; LostRace where another rebuild is at it. Nothing of the star
     has changed then.
     """
@@ -80,7 +86,7 @@ def rebuild(parts: Parts, named: Sequence[str] = ()) -> Rebuilt:
     _check_origin(parts, found, applied)
     gone = [ref.name for ref in _models_of(found, applied) if ref.name not in {m.name for m in parts.models}]
     number = _number(parts, found, applied, differing)
-    rebuilt = Rebuilt(number, differing)
+    rebuilt = Rebuilt(number, differing, first=first_of(found.making(number)))
     with parts.warehouse.build as target:
         while not _publish(parts, found, target, rebuilt, gone):
             pass
@@ -136,7 +142,8 @@ def _transform(parts: Parts, found: Generations, number: int, known: Container[i
     version = str(making.get("code_version", parts.code_version))
     lakes = parts.ingestion, found.of(number)
     hold = Hold(parts.share, known)
-    return transform(*lakes, parts.models, parts.engine, version, parts.watch, hold, adapt)
+    first = first_of(making)
+    return transform(*lakes, parts.models, parts.engine, version, parts.watch, hold, adapt, first)
 
 
 def _require_own(parts: Parts, lake: Lake, target: BuildTarget) -> None:
@@ -165,7 +172,10 @@ class _LetThrough:
     def __contains__(self, seq: object) -> bool:
         if self._lake is None or self._live is None or not isinstance(seq, int) or seq > self._live.seq:
             return False
-        counts = chain.processed(self._lake, seq, log.read(self._lake, seq)).counts
+        data = self._lake.get(paths.manifest(seq))
+        if data is None:  # expired
+            return False
+        counts = chain.processed(self._lake, seq, data).counts
         of = {table: count.read for table, count in counts.items()}
         made = {table: count.rejected for table, count in counts.items()}
         loaded = dict(self._loads().get(seq, {}).get("rejected", {}))
@@ -182,11 +192,14 @@ def _has(lake: Lake, applied: Applied) -> bool:
 
 def _number(parts: Parts, found: Generations, applied: Applied | None, differing: Mapping[str, str]) -> int:
     """Return the generation to make: the current one where only publishing it is left."""
-    if found.current and not differing and applied and not _has(found.lake, applied):
+    left = found.current and not differing and applied and not _has(found.lake, applied)
+    if left and parts.first in (None, first_of(found.making(found.current))):
         return found.current
-    shapes = shapes_of(_landed(parts.ingestion))
+    first = first_batch(parts.ingestion, parts.history, parts.first)
+    shapes = shapes_of(_landed(parts.ingestion, first))
     making = {
         "format": 1,
+        **({"first": first} if first > 1 else {}),
         "code_version": parts.code_version,
         "models": generations.refs_document(parts.models),
         "shapes": {table: asdict(shape) for table, shape in shapes.items()},
@@ -194,8 +207,8 @@ def _number(parts: Parts, found: Generations, applied: Applied | None, differing
     return generations.begin(found, making)
 
 
-def _landed(ingestion: Lake) -> Iterator[Manifest]:
-    for seq, data in log.following(ingestion, chain.before_start(ingestion, chain.landed)):
+def _landed(ingestion: Lake, first: int) -> Iterator[Manifest]:
+    for seq, data in log.following(ingestion, first - 1):
         yield chain.landed(ingestion, seq, data)
 
 

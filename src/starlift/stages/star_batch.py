@@ -98,7 +98,8 @@ def make_batch(
     for table in plan.keys() - batch.rows.keys():
         batch.read(table)
     emissions = {table: _emit(batch, table, scope, models, engine) for table, scope in plan.items()}
-    return _write(batch, emissions, changed)
+    # a batch with which the log may begin needs no snapshot of an earlier one
+    return _write(batch, emissions, changed | batch.snapshots.keys() if manifest.is_start else changed)
 
 
 def _merge(batch: _Batch, table: str) -> bool:
@@ -130,7 +131,7 @@ def _emit(batch: _Batch, table: str, scope: Scope, models: Sequence[Model], engi
     return _Made(driving, emission, before)
 
 
-def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts:
+def _write(batch: _Batch, made: Mapping[str, _Made], kept: set[str]) -> Parts:
     lake, seq = batch.processed, batch.manifest.seq
     star: list[File] = []
     ledger: list[File] = []
@@ -138,8 +139,8 @@ def _write(batch: _Batch, made: Mapping[str, _Made], changed: set[str]) -> Parts
     filled: list[File] = []
     counts: dict[str, Counts] = {}
     rejected: dict[str, tuple[int, int]] = {}
-    for table in sorted(changed):
-        files = write_parquet(lake, paths.snapshot, table, seq, batch.current[table])
+    for table in sorted(kept):
+        files = write_parquet(lake, paths.snapshot, table, seq, batch.snapshot(table))
         batch.snapshots[table] = Snapshot(seq, files)
     for table in sorted(batch.rows):
         outcome = _outcome(batch, table, made.get(table))

@@ -42,12 +42,14 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     watch: Watch = UNWATCHED,
     hold: Hold = NEVER,
     adapt: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+    first: int = 0,
 ) -> list[Transformed]:
     """Transform the pending batches and return them, oldest first; an empty list where there is none.
 
     The watch is told of each batch before its work begins, and may wish to end between two. hold: how
     many rows of a batch may go into quarantine. adapt: how the models are to see a batch's manifest, where
-    that is not as it was landed.
+    that is not as it was landed. first: the batch with which an empty processed lake begins; without one, the
+    earliest with which it can.
 
     Safe to run twice at once: both write the same bytes. Raises ConfigurationError where the models are
     not those of the batches before (nothing is written) or break the star's law (that batch is not
@@ -64,7 +66,7 @@ def transform(  # noqa: PLR0913, PLR0917 - each is a part of its own of the pipe
     digest = before.ingestion_sha256 if before else None
     done: list[Transformed] = []
     last = 0
-    start = seq or chain.before_start(ingestion, chain.landed)
+    start = seq or (first - 1 if first else chain.before_start(ingestion, chain.landed))
     for number, landed in log.following(ingestion, start):
         if done and watch.ends():
             break

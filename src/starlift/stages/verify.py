@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from starlift.core import continuity, polling
 from starlift.core.config import PipelineConfig
+from starlift.core.difference import Difference
 from starlift.core.identity import shortened
 from starlift.core.inventory import Sums
 from starlift.core.manifest import Manifest, ModelRef
 from starlift.errors import DriftError
-from starlift.ports import Difference, Inspection, Preflight, Source, SourceSnapshot
+from starlift.ports import Applied, Preflight, Source, SourceSnapshot
 from starlift.stages.polling import TablePoll, plan
 from starlift.stages.shapes import find_shapes
 from starlift.stages.watch import UNWATCHED, Watch
@@ -26,6 +28,32 @@ SHOWN = 20
 
 ROWS_AT_ONCE = 50_000
 """Rows whose keys are compared at once: what of the source is in memory."""
+
+
+class Inspection(Protocol):
+    """A warehouse as of one moment, to be held against its source and against what the load wrote."""
+
+    @property
+    def applied(self) -> Applied | None:
+        """The last batch applied, None before the first."""
+        ...
+
+    def sums(self, table: str) -> Sums:
+        """Return the bucket sums of what the ledger says that a source table has."""
+        ...
+
+    def keys(self, table: str, buckets: Sequence[int]) -> dict[str, int]:
+        """Return source hash by key text of the same, in some buckets."""
+        ...
+
+    def held_back(self) -> dict[str, int]:
+        """Return the number of rows in quarantine by source table."""
+        ...
+
+    def differences(self, models: Sequence[ModelRef]) -> list[Difference]:
+        """Return in what the star of some models, and the pipeline's own tables, are not as they were
+        written."""
+        ...
 
 
 @dataclass

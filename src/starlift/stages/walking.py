@@ -64,8 +64,22 @@ def walk(
             if seq in applied:
                 walked = replace(walked, applied=seq)
     except HeldError as fault:
-        return replace(walked, fault=HeldError(fault.message, _HINT))
+        return replace(
+            walked, fault=fault if fault.hint.endswith("verify-log") else HeldError(fault.message, _HINT)
+        )
     return walked
+
+
+def _require_expired(lake: Lake, first: int) -> None:
+    """What is before a checkpoint is removed from the first batch on: where some of it is left, what is not
+    there may be missing."""
+    before = [seq for seq in log.numbers(lake) if seq < first]
+    if before:
+        raise HeldError(
+            f"manifest {paths.manifest(before[0] - 1)} in the lake {lake.root} is missing, and those from "
+            f"{before[0]} to checkpoint {first} are there",
+            f"restore it, or remove them too: starlift gc --before {first}; then: starlift verify-log",
+        )
 
 
 @dataclass
@@ -87,6 +101,7 @@ class _Log:
         self.last = max(newest)
         if self.last:
             self.first = chain.before_start(self.lake, self.read) + 1
+            _require_expired(self.lake, self.first)
 
     def get(self, seq: int) -> bytes | None:
         """Return a manifest's bytes; it is read once as a witness and once as itself."""

@@ -59,6 +59,13 @@ def applied_digests(connection: pg8000.native.Connection) -> dict[int, str]:
     return dict(connection.run("SELECT seq, manifest_sha256 FROM applied"))
 
 
+def versions_before(connection: pg8000.native.Connection, seq: int) -> int:
+    """Return the number of versions of facts that a history which begins with batch `seq` has not: those that
+    had ended, and what ended them."""
+    ended = "ended_seq <= :seq OR (op = 'delete' AND seq < :seq)"
+    return int(connection.run(f"SELECT count(*) FROM fact_version WHERE {ended}", seq=seq)[0][0])  # noqa: S608
+
+
 def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
     """Return the number of the last batch applied in a pair of schemas, 0 where there is none."""
     table = f"{identifier(schemas.pipeline)}.applied"

@@ -14,9 +14,10 @@ from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, DATE_KEY, StarTable, read_star
 from starlift.adapters.postgres.sweeping import ledger_sums
 from starlift.adapters.postgres.turn import last_applied
+from starlift.core.difference import Difference
 from starlift.core.inventory import Sums
 from starlift.core.manifest import ModelRef
-from starlift.ports import Applied, Difference
+from starlift.ports import Applied
 
 SHOWN = 20
 """Keys of one difference that are read; the others are counted."""
@@ -104,7 +105,7 @@ WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = q.source_table AND
 
 
 class PostgresInspection:
-    """Keeps the promises of `ports.Inspection`, in the transaction that the caller has begun."""
+    """Keeps the promises of `stages.verify.Inspection`, in the transaction that the caller has begun."""
 
     def __init__(self, connection: pg8000.native.Connection, schemas: Schemas) -> None:
         self._connection = connection

@@ -205,6 +205,11 @@ class PostgresWarehouse:
         with self._transaction("starlift verify-log") as connection:
             return turn.applied_digests(connection)
 
+    def versions_before(self, seq: int) -> int:
+        """Return the number of versions of facts that the star would lack if it began with batch `seq`."""
+        with self._transaction("starlift rebuild") as connection:
+            return turn.versions_before(connection, seq)
+
     @contextmanager
     def inspect(self) -> Iterator[PostgresInspection]:
         """Give this star as of one moment, for `starlift verify`. ConfigurationError if not migrated."""

@@ -1,0 +1,173 @@
+"""A checkpoint: from it on everything works without what was before, and nobody loses history unasked."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+
+import pytest
+
+from starlift.adapters.memory import MemoryLake
+from starlift.core import paths
+from starlift.entrypoints import collecting, commands, rebuilding, verifying
+from starlift.entrypoints.answers import Answer
+from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError
+from starlift.stages.beginning import first_batch
+from starlift.stages.checkpoint import of_everything
+from starlift.stages.shapes import Shapes
+from starlift.stages.watch import UNWATCHED
+from tests.e2e import edits
+from tests.e2e.project import Project
+
+HEALED = (
+    "UPDATE currency SET currency_code = 'EUR' WHERE currency_id = 3;"
+    "UPDATE sales_order SET agreed_payment_date = '2024-02-28' WHERE sales_order_id = 3;"
+    "INSERT INTO design (design_id, design_name, file_location, file_name, last_updated) "
+    "VALUES (9005, 'Later', '/usr', 'later-20241120-abcd.json', now())"
+)
+"""What heals the rows of an eventful history that wait."""
+
+
+LONG = 50_000
+"""A fourth of the characters of a name, of which twenty are more than a batch may have."""
+
+
+def change(project: Project, sql: str) -> None:
+    """Change the source."""
+    with project.application() as application:
+        application.run(sql)
+
+
+def checkpoint(project: Project) -> Answer:
+    """Run `starlift checkpoint` within this process."""
+    return commands.checkpoint(commands.Call(project.pipeline(), Namespace()))
+
+
+def rebuilt(project: Project, first: int | None = None) -> Answer:
+    """Run `starlift rebuild` within this process."""
+    return rebuilding.answer(project.pipeline(), (), UNWATCHED, first=first)
+
+
+def gc(project: Project, before: int | None = None) -> dict[str, int]:
+    """Run `starlift gc --older-than 0s` within this process; return how many objects went, and why."""
+    answer = collecting.answer(project.pipeline(), UNWATCHED, 0, before)
+    return {why: each["objects"] for why, each in (answer.document or {})["removed"].items()}
+
+
+def old_objects(project: Project, before: int) -> list[str]:
+    """Return what the lakes have of batches before a number."""
+    pattern = re.compile(r"seq=(\d{20})/|manifests/(\d{20})\.json$")
+    found = [(key, pattern.search(key)) for key in project.objects()]
+    return [key for key, match in found if match and int(match[1] or match[2]) < before]
+
+
+def current(project: Project, schema: str) -> dict[str, list[list[object]]]:
+    """Return what a star shows of the present, but for surrogate keys."""
+    facts = {
+        "current_fact_payment": "payment_record_id",
+        "current_fact_purchase_order": "purchase_record_id",
+        "current_fact_sales_order": "sales_record_id",
+    }
+    tables = {**facts, "dim_design": "", "dim_staff": "", "dim_counterparty": "", "dim_currency": ""}
+    return {
+        name: project.query(
+            f"SELECT CAST(to_jsonb(r) - '{own}' - 'valid_from' AS text) FROM \"{schema}\".{name} r ORDER BY 1"
+        )
+        for name, own in tables.items()
+    }
+
+
+def test_from_a_checkpoint_everything_goes_on_without_what_was_before(lived: Project) -> None:
+    change(lived, HEALED)
+    lived.cycle()
+    change(lived, "DELETE FROM payment WHERE payment_id = 4; UPDATE payment SET paid = NOT paid")
+    made = checkpoint(lived)
+    assert (made.exit_code, made.errors) == (0, ())
+    seq = (made.document or {})["checkpoint"]
+    assert seq == 5
+    assert f"batch {seq} is a checkpoint" in made.text
+    assert lived.query("SELECT kind FROM starlift.applied WHERE seq = 5") == [["bootstrap"]]
+    assert lived.differences() == {}
+    history = lived.query("SELECT count(*) FROM history_fact_payment")
+
+    newest = (lived.lakes["ingestion"] / paths.manifest(4)).read_bytes()
+    assert gc(lived) == {}
+    assert gc(lived, before=seq)["expired"] > 50
+    assert old_objects(lived, seq) == []
+    change(lived, "UPDATE staff SET first_name = 'Newest' WHERE staff_id = 1; UPDATE payment SET paid = true")
+    assert lived.cycle()["seq"] == 6
+    assert lived.differences() == {}
+    assert lived.query("SELECT count(*) FROM history_fact_payment") > history
+    assert lived.starlift("status").code == 0
+
+    replayed = lived.starlift("replay", "--into", "again")
+    assert (replayed.code, replayed.document["first"], replayed.document["seq"]) == (0, 5, 6), replayed
+    assert current(lived, "again") == current(lived, "public")
+
+    walked = verifying.log_answer(lived.pipeline(), UNWATCHED)
+    assert (walked.exit_code, (walked.document or {})["first"], (walked.document or {})["applied"]) == (
+        0,
+        5,
+        6,
+    )
+    late = lived.lakes["ingestion"] / paths.manifest(4)
+    late.write_bytes(newest)
+    walked = verifying.log_answer(lived.pipeline(), UNWATCHED)
+    assert (walked.exit_code, paths.manifest(3) in walked.errors[0].message) == (4, True)
+    late.unlink()
+
+    refused = lived.starlift("rebuild")
+    assert refused.code == 4
+    assert refused.document["error"]["hint"].endswith("starlift rebuild --from-checkpoint 5")
+    assert re.search(r"loses [1-9][\d,]* older versions", refused.document["error"]["message"])
+    assert lived.query("SELECT min(seq) FROM starlift.applied") == [[1]]
+    seen = current(lived, "public")
+    done = lived.starlift("rebuild", "--from-checkpoint", "5")
+    assert (done.code, done.document["first"], done.document["seq"]) == (0, 5, 6), done
+    assert lived.query("SELECT min(seq) FROM starlift.applied") == [[5]]
+    assert current(lived, "public") == seen
+    assert lived.differences() == {}
+    # the old generation may go, and there is no history left to lose
+    assert set(gc(lived)) == {"generation"}
+    assert verifying.log_answer(lived.pipeline(), UNWATCHED).exit_code == 0
+    pipeline = lived.pipeline()
+    with pipeline.warehouse as warehouse:
+        assert first_batch(pipeline.ingestion, warehouse, None) == 5
+
+
+def refusal(project: Project) -> StarliftError:
+    """Return why a checkpoint is refused; it has landed nothing."""
+    before = len(list((project.lakes["ingestion"] / "manifests").iterdir()))
+    answer = checkpoint(project)
+    assert (answer.document or {})["checkpoint"] is None
+    assert len(list((project.lakes["ingestion"] / "manifests").iterdir())) == before
+    return answer.errors[0]
+
+
+def test_what_cannot_be_a_checkpoint_is_refused_by_name(lived: Project) -> None:
+    with pytest.raises(ConfigurationError, match="there is no batch in the lake"):
+        of_everything({}, MemoryLake(), None, Shapes())
+    config = lived.own_sql() / "pipeline.toml"
+    sound = config.read_text()
+    edits.replace(config, "[limits]\n", "[limits]\nmax_rows = 100\n")
+    error = refusal(lived)
+    assert isinstance(error, ConfigurationError)
+    assert re.search(r"\w+ alone \d+", error.message)
+    config.write_text(sound)
+    edits.replace(config, "[limits]\n", '[limits]\nmemory = "150MB"\n')
+    with lived.application() as application:
+        application.run(f"UPDATE staff SET first_name = repeat('long', {LONG})")
+    error = refusal(lived)
+    assert isinstance(error, ConfigurationError)
+    assert "batches of 1,000,000 bytes" in error.message
+    config.write_text(sound)
+    change(lived, "ALTER TABLE payment RENAME COLUMN paid TO settled")
+    error = refusal(lived)
+    assert isinstance(error, DriftError)
+    assert "table payment is held" in error.message
+    change(lived, "ALTER TABLE payment RENAME COLUMN settled TO paid")
+    (lived.lakes["ingestion"] / paths.manifest(1)).unlink()
+    with pytest.raises(HeldError, match="has no checkpoint to begin with"):
+        rebuilt(lived)
+    with pytest.raises(ConfigurationError, match=r"batch 2 of the lake .* is no checkpoint"):
+        rebuilt(lived, first=2)
