@@ -292,6 +292,19 @@ class Warehouse(Protocol):
         (connection lost in COMMIT) call `applied` again."""
         ...
 
+    def apply_together(
+        self,
+        batches: Iterable[Batch],
+        ask: Ask = lambda _: None,
+        confirmed: Container[int] = (),
+        released: Container[int] = (),
+    ) -> list[Loaded]:
+        """Apply the next batches, in order, in one transaction: readers see all of them or none.
+
+        A batch is asked for when the one before it is in. confirmed, released: numbers of batches; where some
+        are held, the error has all of them. Else as `apply`."""
+        ...
+
 
 class BuildTarget(Warehouse, Protocol):
     """The star once more, beside the live one, where no reader looks."""
@@ -317,19 +330,6 @@ class BuildTarget(Warehouse, Protocol):
 
 class LiveWarehouse(Warehouse, Protocol):
     """The warehouse that readers see."""
-
-    def apply_together(
-        self,
-        batches: Iterable[Batch],
-        ask: Ask = lambda _: None,
-        confirmed: Container[int] = (),
-        released: Container[int] = (),
-    ) -> list[Loaded]:
-        """Apply the next batches, in order, in one transaction: readers see all of them or none.
-
-        A batch is asked for when the one before it is in. confirmed, released: numbers of batches; else as
-        `apply`."""
-        ...
 
     @property
     def build(self) -> BuildTarget:

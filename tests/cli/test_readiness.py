@@ -44,6 +44,9 @@ class Place:
     ) -> Loaded:
         raise AssertionError("a check applies nothing")
 
+    def apply_together(self, *_: object, **__: object) -> list[Loaded]:
+        raise AssertionError("a check applies nothing")
+
     def check(self, *models: Model) -> None:
         check_ready((self.ingestion, Current(self.processed)), self, models or (MODEL,), {"staff"})
 

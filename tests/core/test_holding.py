@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from starlift.core.holding import LEAST_HELD, NEVER, held, too_many
+from starlift.core.holding import LEAST_HELD, NEVER, held, together, too_many
 from starlift.core.models import REBUILD
+from starlift.errors import HeldError, TooManyRejected
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,30 @@ def test_the_error_names_batch_tables_reasons_and_both_ways_out() -> None:
     assert error.message.endswith("a (1): no date; a (2): no date")
     assert REBUILD in error.hint
     assert error.hint.endswith(": starlift quarantine release 7")
+
+
+SWEEP, ROWS = HeldError("a sweep", "one"), TooManyRejected("rows", "two")
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "message", "command"),
+    [
+        ([(3, SWEEP)], HeldError, "a sweep", "one"),
+        ([(3, ROWS)], TooManyRejected, "rows", "two"),
+        ([(3, SWEEP), (5, SWEEP)], HeldError, "a sweep; a sweep", "reconcile --confirm 3 --confirm 5"),
+        ([(3, ROWS), (5, ROWS)], TooManyRejected, "rows; rows", "quarantine release 3 5"),
+        ([(3, ROWS), (3, SWEEP)], HeldError, "rows; a sweep", "reconcile --confirm 3 --release 3"),
+        (
+            [(seq, ROWS) for seq in range(9)],
+            TooManyRejected,
+            "rows; rows; rows; and 6 more",
+            "release 0 1 2 3 4 5 6 7 8",
+        ),
+    ],
+)
+def test_one_command_lets_through_all_that_is_held_at_once(
+    found: list[tuple[int, HeldError]], kind: type[HeldError], message: str, command: str
+) -> None:
+    error = together(found)
+    assert (type(error), error.message) == (kind, message)
+    assert error.hint.endswith(command)

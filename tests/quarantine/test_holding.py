@@ -74,3 +74,26 @@ def test_the_share_is_that_of_the_configuration(project: Project) -> None:
     project.change(SPOIL["transform"])
     assert project.starlift("run").code == 0
     assert project.query(WAITING) == [[100]]
+
+
+def test_one_command_lets_through_all_that_holds_chunks_and_a_rebuild_leaves_them_out(
+    project: Project,
+) -> None:
+    """Whoever lets one of them through is not asked for another, and then for the first again."""
+    project.change("INSERT INTO visit SELECT n, 1, '2024-06-06' FROM generate_series(10, 160) AS n")
+    project.run()
+    project.declare({"[limits]": "[limits]\nmax_rows = 120"})
+    project.change("DELETE FROM visit WHERE id > 20", MANY.format("client", "'bad'", 229))
+    whole = project.starlift("reconcile", "visit")
+    assert whole.code == 4
+    hint = whole.json["error"]["hint"]
+    assert hint.endswith(": starlift reconcile --confirm 5 --release 3 --release 4")
+    model = project.folder / "sql" / "models" / "fact_visit.sql"
+    model.write_text(f"{model.read_text()}\n-- another\n")
+    rebuilt = project.starlift("rebuild")
+    assert (rebuilt.code, rebuilt.json["seq"], rebuilt.json["error"]["hint"]) == (4, 2, hint)
+    assert project.query(APPLIED) == [[2]]
+    said = project.starlift(*hint.split("starlift ")[1].split())
+    assert (said.code, said.json["outcome"]) == (0, "applied"), said
+    assert project.query("SELECT count(*) FROM current_fact_visit") == [[14]]
+    assert project.query(WAITING) == [[230]]

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlift.core.models import REBUILD
-from starlift.errors import TooManyRejected
+from starlift.errors import HeldError, TooManyRejected
 
 LEAST_HELD = 100
 """Fewer rows of a table hold no batch, however small the table: one bad row of one says little."""
@@ -47,4 +47,30 @@ def held(
         f"batch {seq} is held, and with it what comes after: {tables} would go into quarantine, more than "
         f"quarantine_hold ({share:.0%}) allows unasked; the first are {shown}",
         f"correct the model, then: {REBUILD}; or let the batch through: starlift quarantine release {seq}",
+    )
+
+
+def together(found: Sequence[tuple[int, HeldError]]) -> HeldError:
+    """Return the error of what holds batches that are seen together, by number; one alone is that error.
+
+    What lets one of them through has to let all through: else each would be held for another in turn.
+    """
+    if len(found) == 1:
+        return found[0][1]
+    rejecting = list(dict.fromkeys(seq for seq, error in found if isinstance(error, TooManyRejected)))
+    sweeping = [seq for seq, error in found if not isinstance(error, TooManyRejected)]
+    more = f"; and {len(found) - EXAMPLES:,} more" if len(found) > EXAMPLES else ""
+    message = "; ".join(error.message for _, error in found[:EXAMPLES]) + more
+    confirm = " ".join(f"--confirm {seq}" for seq in sweeping)
+    if not rejecting:
+        return HeldError(message, f"if the source is right, have them deleted: starlift reconcile {confirm}")
+    if not sweeping:
+        numbers = " ".join(map(str, rejecting))
+        return TooManyRejected(
+            message,
+            f"correct the model, then: {REBUILD}; or let them through: starlift quarantine release {numbers}",
+        )
+    release = " ".join(f"--release {seq}" for seq in rejecting)
+    return HeldError(
+        message, f"if that is right, let all of it through: starlift reconcile {confirm} {release}"
     )

@@ -193,7 +193,7 @@ def _add_quarantine_words(command: argparse.ArgumentParser) -> None:
     for action, number in (("show", None), ("retry", "*"), ("drop", "+")):
         words[action].add_argument("key", nargs=number, metavar="KEY", help="as listed; 7 for (7)")
     words["drop"].add_argument("--reason", required=True, metavar="TEXT", help="why")
-    words["release"].add_argument("seq", type=int, metavar="SEQ", help="the batch's number")
+    words["release"].add_argument("seq", nargs="+", type=int, metavar="SEQ", help="the batch's number")
 
 
 def _add_reconcile_options(command: argparse.ArgumentParser) -> None:
@@ -205,6 +205,14 @@ def _add_reconcile_options(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="SEQ",
         help="let this batch delete as much as the source no longer has",
+    )
+    command.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        type=int,
+        metavar="SEQ",
+        help="let however many rows of this batch go into quarantine",
     )
     command.add_argument(
         "--accept",

@@ -133,14 +133,18 @@ def reconcile(call: Call) -> Answer:
             f"it has {', '.join(known)}",
             "starlift reconcile",
         )
-    plain = not (asked.table or asked.accept or asked.confirm)
+    plain = not (asked.table or asked.accept or asked.confirm or asked.release)
     first = Reconciliation(
         tables=frozenset(known if plain else asked.table),
         accept=frozenset(asked.accept),
         new_server=plain,
     )
     with Working() as progress:
-        cycles = until_equal(lambda wish: local.cycle(call.pipeline, progress, wish, asked.confirm), first)
+
+        def cycle(wish: Reconciliation) -> Cycle:
+            return local.cycle(call.pipeline, progress, wish, asked.confirm, asked.release)
+
+        cycles = until_equal(cycle, first)
     last = _cycle_answer(cycles[-1])
     document = {**(last.document or {}), "cycles": [cycle.document() for cycle in cycles]}
     text = "\n\n".join(filter(None, (moved_text(cycle.document()) for cycle in cycles)))

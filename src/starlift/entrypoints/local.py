@@ -37,33 +37,34 @@ def cycle(
     watch: Watch = UNWATCHED,
     reconciled: Reconciliation = NOT_ASKED,
     confirmed: Collection[int] = (),
+    released: Collection[int] = (),
 ) -> Cycle:
     """Run extract, transform and load once, if they can be finished.
 
-    reconciled, confirmed: what a person asks of the extract and lets the load do."""
+    reconciled, confirmed, released: what a person asks of the extract and lets transform and load do."""
     run = new_run(pipeline, watch)
     return run_cycle(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
             extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
-            transform=lambda: transform(pipeline, watch),
-            load=lambda: load(pipeline, watch, confirmed),
+            transform=lambda: transform(pipeline, watch, released),
+            load=lambda: load(pipeline, watch, confirmed, released),
             stopped=lambda: watch.stopped,
         ),
     )
 
 
-def release(pipeline: Pipeline, seq: int, watch: Watch = UNWATCHED) -> Cycle:
-    """Run transform and load, in which batch `seq` may put however many rows into quarantine."""
+def release(pipeline: Pipeline, seqs: Collection[int], watch: Watch = UNWATCHED) -> Cycle:
+    """Run transform and load, in which batches `seqs` may put however many rows into quarantine."""
     run = new_run(pipeline, watch)
     return carry_on(
         run.run_id,
         Stages(
             check=lambda: check(pipeline),
             extract=lambda: extract(pipeline, run),
-            transform=lambda: transform(pipeline, watch, (seq,)),
-            load=lambda: load(pipeline, watch, released=(seq,)),
+            transform=lambda: transform(pipeline, watch, seqs),
+            load=lambda: load(pipeline, watch, released=seqs),
             stopped=lambda: watch.stopped,
         ),
     )

@@ -119,16 +119,17 @@ def _drop(pipeline: Pipeline, asked: Namespace) -> Answer:
 
 
 def _release(pipeline: Pipeline, asked: Namespace) -> Answer:
-    seq = asked.seq
     head, _ = log.head(pipeline.ingestion)
     with pipeline.warehouse as warehouse:
         applied = warehouse.applied()
-    if not (applied.seq if applied else 0) < seq <= head:
-        fault = f"is in the warehouse already, as are all up to {applied.seq}" if applied else "is not there"
-        fault = fault if seq <= head else f"is not there: the newest is {head}"
-        raise ConfigurationError(f"batch {seq} {fault}", "see which waits: starlift status")
+    for seq in asked.seq:
+        if not (applied.seq if applied else 0) < seq <= head:
+            all_up_to = f"is in the warehouse already, as are all up to {applied.seq}" if applied else ""
+            fault = all_up_to or "is not there"
+            fault = fault if seq <= head else f"is not there: the newest is {head}"
+            raise ConfigurationError(f"batch {seq} {fault}", "see which waits: starlift status")
     with Working() as progress:
-        cycle = local.release(pipeline, seq, progress)
+        cycle = local.release(pipeline, asked.seq, progress)
     return Answer(cycle.document(), moved_text(cycle.document()), tuple(cycle.errors))
 
 

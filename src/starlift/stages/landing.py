@@ -66,9 +66,18 @@ class Landing:
                 table.by_chunks = True
 
     def unanswered(self) -> Landing:
-        """Return the same without what is asked of the poll: it waits for a batch that is not partial."""
+        """Return the same without what is asked of the poll: it waits for a batch that is not partial.
+
+        But a table that is to be read whole is being read so from now on: that is answered, or the poll that
+        closes would begin it anew."""
+        begun = {table.spec.name for table in self.tables if table.want.whole}
+        pending = {
+            name: request
+            for name, request in self.asked.pending.items()
+            if request.kind == "repair" and request.table in begun
+        }
         tables = [replace(table, want=NOTHING) for table in self.tables]
-        return replace(self, tables=tables, asked=replace(self.asked, pending={}))
+        return replace(self, tables=tables, asked=replace(self.asked, pending=pending))
 
     def kind(self) -> Kind | None:
         """Return the kind of batch to write, None for no batch at all."""
@@ -96,7 +105,13 @@ class Landing:
         begins again from there."""
         known = self.previous.tables if self.previous else {}
         piece = replace(
-            manifest, kind="incremental", tables=known, inventory={}, served=(), dropped={}, partial=True
+            manifest,
+            kind="incremental",
+            tables=known,
+            inventory={},
+            served=self.asked.answered,
+            dropped={},
+            partial=True,
         )
         pieces = [
             replace(

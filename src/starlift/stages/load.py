@@ -62,12 +62,19 @@ def fill(
     watch: Watch = UNWATCHED,
     confirmed: Container[int] = (),
     released: Container[int] = (),
+    apart: int | None = None,
 ) -> list[Loaded]:
     """Apply the batches that a star beside the live one has not, each in a transaction of its own, up to the
-    last with which the star is whole. Return what each did. As `load`, but asks nothing."""
+    last with which the star is whole. Return what each did. As `load`, but asks nothing.
+
+    apart: the batch after which chunks and what closes them are one transaction, None for never: where one of
+    them is held, the star is left whole."""
     pending = _Pending(processed, None, watch, confirmed, released)
     last = target.applied()
     for batches in pending.sets(last.seq if last else pending.start):
+        if apart is not None and batches[0] > apart:
+            pending.apply_together(target, batches)
+            continue
         for seq in batches:
             pending.apply(target, seq)
     if last and not pending.loaded:
@@ -159,7 +166,7 @@ class _Pending:
         if head:
             self.watch.done("load", *self._told(batch, head))
 
-    def apply_together(self, warehouse: LiveWarehouse, seqs: list[int]) -> None:
+    def apply_together(self, warehouse: Warehouse, seqs: list[int]) -> None:
         """Apply batches that are seen together. It is the last that may ask something."""
         if len(seqs) == 1:
             self.apply(warehouse, seqs[0])

@@ -114,7 +114,9 @@ def _publish(
     target.prepare(parts.refs)
     _require_own(parts, lake, target)
     try:
-        rebuilt.loaded += fill(lake, target, parts.watch, confirmed=range(reached + 1), released=known)
+        past = range(reached + 1)
+        apart = reached or None
+        rebuilt.loaded += fill(lake, target, parts.watch, confirmed=past, released=known, apart=apart)
     except HeldError as error:
         rebuilt.held = _passed(error, _seq(target), reached)
     target.check(parts.refs)

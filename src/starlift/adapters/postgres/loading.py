@@ -34,7 +34,9 @@ class Loading:
     """One batch on its way into the star; the caller begins and ends the transaction.
 
     calendar: first and last year a date may have. sweep_hold: share of a table's rows that the batch may
-    find deleted. quarantine_hold: share of its own rows of a table that the star may refuse.
+    find deleted. quarantine_hold: share of its own rows of a table that the star may refuse. held: why the
+    batch is not to be committed, but for a person's word; it is written all the same, so that whoever is
+    asked is asked everything at once.
     """
 
     connection: pg8000.native.Connection
@@ -45,6 +47,7 @@ class Loading:
     quarantine_hold: float
     counts: dict[str, StarCounts] = field(default_factory=dict)
     inferred: int = 0
+    held: list[HeldError] = field(default_factory=list)
 
     def run(self) -> Loaded:
         """Write star, ledger and quarantine. Raises the errors of `ports.Warehouse.apply`.
@@ -57,7 +60,7 @@ class Loading:
             if not is_of_rows(error):
                 raise
             self.connection.run("ROLLBACK TO SAVEPOINT whole")
-            self.counts, self.inferred = {}, 0
+            self.counts, self.inferred, self.held = {}, 0, []
             done = self._write(careful=True)
         self.connection.run("RELEASE SAVEPOINT whole")
         return done
@@ -107,7 +110,7 @@ class Loading:
         )
 
     def _check_share(self, rejected: Mapping[str, int]) -> None:
-        """Raise HeldError where the star refuses more of the batch's rows of a table than it may."""
+        """Hold the batch where the star refuses more of its rows of a table than it may."""
         of_batch = {
             table: (count, sum(rows.num_rows for rows in self.batch.ledger.get(table, ())))
             for table, count in rejected.items()
@@ -115,7 +118,8 @@ class Loading:
         }
         if tables := holding.too_many(of_batch, self.quarantine_hold):
             examples = first_rejected(self.connection, tables, holding.EXAMPLES)
-            raise holding.held(self.batch.manifest.seq, of_batch, self.quarantine_hold, examples)
+            seq = self.batch.manifest.seq
+            self.held.append(holding.held(seq, of_batch, self.quarantine_hold, examples))
 
     def _stage(
         self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], put: Put
@@ -170,7 +174,8 @@ class Loading:
         findings = Findings()
         if not manifest.partial:
             findings = sweeping.compare(connection, manifest, self.batch.inventory)
-        sweeping.check_share(connection, self.sweep_hold, manifest)
+        if held := sweeping.check_share(connection, self.sweep_hold, manifest):
+            self.held.append(held)
         for source_table in sweeping.gone_tables(connection):
             ledger.enter_gone(connection, source_table)
             self._enter(source_table)

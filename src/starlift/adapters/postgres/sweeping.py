@@ -115,19 +115,21 @@ def compare(
     return findings
 
 
-def check_share(connection: pg8000.native.Connection, share: float, manifest: Processed) -> None:
-    """Raise HeldError where `pg_temp._gone` has more than a share of what the ledger knows of a table.
+def check_share(connection: pg8000.native.Connection, share: float, manifest: Processed) -> HeldError | None:
+    """Return why to hold the batch, where `pg_temp._gone` has more than a share of what the ledger knows of a
+    table.
 
     Where a person has accepted another key, all rows go under the old one, and come under the new."""
     found = [row for row in connection.run(_GONE_AND_KNOWN) if row[0] not in manifest.rekeyed]
     held = [row for row in found if row[1] >= LEAST_HELD and row[1] > share * row[2]]
-    if held:
-        seq = manifest.seq
-        sweeps = ", ".join(f"{gone:,} of {known:,} rows of {table}" for table, gone, known in held)
-        raise HeldError(
-            f"batch {seq} takes away {sweeps}, more than sweep_hold ({share:.0%}) allows unasked",
-            f"if the source is right, have them deleted: starlift reconcile --confirm {seq}",
-        )
+    if not held:
+        return None
+    seq = manifest.seq
+    sweeps = ", ".join(f"{gone:,} of {known:,} rows of {table}" for table, gone, known in held)
+    return HeldError(
+        f"batch {seq} takes away {sweeps}, more than sweep_hold ({share:.0%}) allows unasked",
+        f"if the source is right, have them deleted: starlift reconcile --confirm {seq}",
+    )
 
 
 def gone_tables(connection: pg8000.native.Connection) -> list[str]:

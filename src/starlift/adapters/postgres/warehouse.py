@@ -31,8 +31,10 @@ from starlift.adapters.postgres.standing import (
     read_standing,
 )
 from starlift.core.config import PipelineConfig
+from starlift.core.holding import together
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
+from starlift.errors import HeldError
 from starlift.ports import Applied, Ask, Batch, Load, Loaded
 
 if TYPE_CHECKING:
@@ -127,11 +129,12 @@ class PostgresWarehouse:
         confirmed: Container[int] = (),
         released: Container[int] = (),
     ) -> list[Loaded]:
-        """Apply the next batches in one transaction, as `ports.LiveWarehouse.apply_together` says."""
+        """Apply the next batches in one transaction, as `ports.Warehouse.apply_together` says."""
         from starlift.adapters.postgres.staging import clear
 
         laws = read_laws(self._sql / "checks")
         done: list[Loaded] = []
+        held: list[tuple[int, HeldError]] = []
         with self._transaction("the next batch") as connection:
             turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
             for batch in batches:
@@ -140,7 +143,10 @@ class PostgresWarehouse:
                     if done:
                         clear(connection)
                     turn.require_turn(connection, batch.manifest, batch.manifest_sha256)
-                    done.append(self._apply(connection, batch, laws, ask, seq in confirmed, seq in released))
+                    permitted = seq in confirmed, seq in released
+                    done.append(self._apply(connection, batch, laws, ask, permitted, held))
+            if held:
+                raise together(held)
         return done
 
     def _apply(
@@ -149,20 +155,24 @@ class PostgresWarehouse:
         batch: Batch,
         laws: Sequence[Law],
         ask: Ask,
-        confirmed: bool,
-        released: bool,
+        permitted: tuple[bool, bool],
+        held: list[tuple[int, HeldError]],
     ) -> Loaded:
         # it loads Arrow, which other calls do not need
         from starlift.adapters.postgres.loading import Loading
 
         began, manifest, limits = time.monotonic(), batch.manifest, self._config.limits
+        confirmed, released = permitted
         shares = 1.0 if confirmed else limits.sweep_hold, 1.0 if released else limits.quarantine_hold
-        loaded = Loading(connection, self._schemas, self._config.calendar, batch, *shares).run()
-        if not manifest.partial:
+        loading = Loading(connection, self._schemas, self._config.calendar, batch, *shares)
+        loaded = loading.run()
+        held += [(manifest.seq, error) for error in loading.held]
+        if not (manifest.partial or held):
             # what a law says of one chunk need not hold before all of them are there
             for seq in range(turn.first_open(connection), manifest.seq + 1):
                 check_laws(connection, laws, seq)
-        ask(loaded.requests)
+        if not held:
+            ask(loaded.requests)
         counts = asdict(replace(loaded, requests=()))
         counts.pop("seq")
         counts.pop("requests")
