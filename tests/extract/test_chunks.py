@@ -13,7 +13,7 @@ from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
 from starlift.core.manifest import Manifest
 from starlift.core.requests import Request
-from starlift.errors import LostRace, UnavailableError
+from starlift.errors import LostRace
 from starlift.stages import log, requests
 from starlift.stages.watch import Watch
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
@@ -241,44 +241,6 @@ def test_while_a_table_is_under_way_nothing_else_is_polled_and_what_is_asked_wai
     assert [set(each.passes) for each in manifests(extractor)[1:]] == [{"item"}, {"item"}, {"item", "extra"}]
     assert [each.served for each in manifests(extractor)] == [(), (), (), (name,)]
     assert extractor.landed("extra")["1"]["name"] == "two"
-
-
-def test_a_table_asked_for_whole_is_read_once_however_many_chunks_it_takes(
-    extractor_of: MakeExtractor, shop: Shop
-) -> None:
-    extractor = in_chunks(extractor_of)
-    extractor.poll()
-    stock(shop, 10)
-    name = requests.ask(
-        extractor.lake, Request("repair", "item", "a test"), manifests(extractor)[0].clock, "test"
-    )
-    done = extractor.poll(watch=Between(*[lambda: None] * 9, lambda: STOP))
-    assert not done.partial
-    assert [each.served for each in manifests(extractor)[1:]] == [(name,), (), (), ()]
-    assert extractor.poll().kind is None
-
-
-def test_a_request_that_is_answered_stays_so_in_a_snapshot_of_several_batches(
-    extractor_of: MakeExtractor, shop: Shop
-) -> None:
-    class Stubborn(MemoryLake):
-        def delete(self, key: str) -> None:
-            raise UnavailableError(f"{key} stays", "wait")
-
-    extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
-    extractor.lake = Stubborn()
-    extractor.poll()
-    name = requests.ask(
-        extractor.lake, Request("inventory", "item", "a test"), manifests(extractor)[0].clock, "test"
-    )
-    extractor.poll()
-    shop.run("UPDATE item SET name = repeat('x', 700000)")
-    extractor.poll()
-    assert [(each.partial, each.served) for each in manifests(extractor)[1:]] == [
-        (False, (name,)),
-        (True, (name,)),
-        (False, (name,)),
-    ]
 
 
 def test_a_table_that_is_swapped_or_gets_a_partition_while_under_way_begins_anew(
