@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,6 +122,34 @@ def test_the_outcome_is_what_became_of_the_newest_batch(
     fault: dict[str, StarliftError], outcome: str
 ) -> None:
     assert run_cycle("run", stages(fault=fault)).outcome == outcome
+
+
+@pytest.mark.parametrize("stage", ["extract", "transform", "load"])
+def test_a_stage_that_ends_as_was_wished_is_the_last_one(stage: str) -> None:
+    log: list[str] = []
+    ready = stages(log)
+    cycle = run_cycle("run", replace(ready, stopped=lambda: log[-1] == stage))
+    assert log[-1] == stage
+    assert (cycle.outcome, cycle.errors) == ("stopped", [])
+    told = moved_text({**cycle.document(), "left": 1200})
+    assert (
+        "stopped between two batches, nothing is lost: about 1,200 rows are still to be read; go on: " in told
+    )
+
+
+def test_chunks_that_wait_for_the_batch_which_closes_them_are_no_lost_race() -> None:
+    ready = stages()
+    waiting = run_cycle("run", replace(ready, load=lambda: ([], applied(1))))
+    assert (waiting.outcome, waiting.errors) == ("transformed", [])
+    built = run_cycle("run", replace(ready, load=lambda: ([loaded(1), loaded(2)], None)))
+    document = built.document()
+    assert (built.outcome, document["batches"]["applied"], document["built"], document["seq"]) == (
+        "built",
+        0,
+        2,
+        2,
+    )
+    assert "batches 1 to 2 built, to be seen when the read in chunks is complete" in moved_text(document)
 
 
 def test_a_fault_that_nobody_foresaw_is_not_collected() -> None:

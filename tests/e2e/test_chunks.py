@@ -178,3 +178,20 @@ def test_the_real_extract_makes_the_same_star_in_chunks_as_in_one_piece(
                 # the others tell when a row was read
                 made.append({name: rows for name, rows in found.items() if name.startswith(SAME)})
     assert made[0] == made[1]
+
+
+def test_a_first_load_killed_at_any_step_of_building_and_publishing_shows_nothing_or_all(
+    unloaded: Project,
+) -> None:
+    in_chunks(unloaded, 60)
+    steps: list[str] = []
+    with unloaded.forks() as forks:
+        for step in (*range(8, 20), 100):
+            killed = forks.kill("warehouse", step)
+            if killed.code == 0:
+                break
+            steps.append(killed.step)
+            assert unloaded.query(ROWS) == NOTHING or unloaded.differences() == {}, steps
+    assert len(steps) > 6
+    assert steps[-1] == "after COMMIT", "it was published"
+    assert (unloaded.differences(), chain.faults(unloaded)) == ({}, [])

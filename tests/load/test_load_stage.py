@@ -42,9 +42,10 @@ class ProcessedLake(MemoryLake):
         held: Sequence[dict[str, Any]] = (),
         counted: Mapping[str, int] | None = None,
         inventory: Mapping[str, Inventory] | None = None,
+        partial: bool = False,
         **ledger: pa.Table,
     ) -> None:
-        """Commit the next batch. counted: rows of tables at the source."""
+        """Commit the next batch. counted: rows of tables at the source. partial: it is a chunk."""
         self.history.seq += 1
         seq = self.history.seq
         manifest: Processed = replace(
@@ -56,6 +57,7 @@ class ProcessedLake(MemoryLake):
             quarantine=tuple(self._lines(row) for row in held),
             source_rows=dict(counted or {}),
             inventory=dict(inventory or {}),
+            partial=partial,
         )
         self.history.previous = sha256(manifest.encode())
         log.commit(self, seq, manifest.encode())
@@ -291,3 +293,103 @@ def test_a_batch_that_is_confirmed_deletes_what_it_finds_deleted_and_no_other_do
         with pytest.raises(HeldError, match="batch 2 takes away 200 of 200 rows"):
             load(lake, warehouse, confirmed=[1, 3])
         assert [loaded.seq for loaded in load(lake, warehouse, confirmed=[2])] == [2]
+
+
+class Hasty(Watch):
+    """Wishes to end wherever that may be."""
+
+    wished = True
+
+
+def sales(lake: ProcessedLake, *keys: int, partial: bool = False) -> None:
+    """Commit a batch of sales. partial: as a chunk."""
+    star = {"fact_sales_order": [table("fact_sales_order", [sale(key) for key in keys])]}
+    lake.add(star, partial=partial, sales_order=entries({f"({key})": "live" for key in keys}))
+
+
+def test_between_two_batches_load_may_end_and_goes_on_the_next_time(star: Star) -> None:
+    lake = ProcessedLake()
+    for key in range(3):
+        sales(lake, key)
+    with star.open() as warehouse:
+        assert [[done.seq for done in load(lake, warehouse, Hasty())] for _ in range(4)] == [
+            [1],
+            [2],
+            [3],
+            [],
+        ]
+
+
+def test_chunks_of_a_star_that_is_there_wait_for_the_batch_that_closes_them(star: Star) -> None:
+    lake = ProcessedLake()
+    sales(lake, 1)
+    with star.open() as warehouse:
+        load(lake, warehouse)
+        sales(lake, 2, partial=True)
+        assert load(lake, warehouse) == []
+        sales(lake, 3, partial=True)
+        sales(lake, 4)
+        assert [done.seq for done in load(lake, warehouse, Hasty())] == [2, 3, 4]
+
+
+def test_a_first_load_in_chunks_goes_on_in_the_build_target_and_is_published_when_it_is_closed(
+    star: Star,
+) -> None:
+    lake = ProcessedLake()
+    count = "SELECT count(*) FROM fact_sales_order"
+    for key in range(1, 4):
+        sales(lake, key, partial=True)
+    with star.open() as warehouse:
+        assert [[done.seq for done in load(lake, warehouse, Hasty())] for _ in range(4)] == [
+            [1],
+            [2],
+            [3],
+            [],
+        ]
+        assert (warehouse.applied(), star.value(count), warehouse.status().built) == (None, 0, 3)
+        sales(lake, 4)
+        sales(lake, 5)
+        assert [done.seq for done in load(lake, warehouse)] == [4, 5]
+        assert (star.value(count), warehouse.status().built) == (5, None)
+
+
+def test_what_is_left_in_the_build_target_of_another_lake_is_built_anew(star: Star) -> None:
+    other, lake = ProcessedLake("elsewhere"), ProcessedLake()
+    sales(other, 7, 8, partial=True)
+    sales(lake, 1, partial=True)
+    with star.open() as warehouse:
+        load(other, warehouse)
+        load(lake, warehouse)
+        sales(lake, 2)
+        load(lake, warehouse)
+    assert star.rows("SELECT sales_order_id FROM fact_sales_order ORDER BY 1") == [[1], [2]]
+
+
+def test_a_star_that_another_load_has_published_is_a_lost_race(star: Star) -> None:
+    lake = ProcessedLake()
+    sales(lake, 1, partial=True)
+    sales(lake, 2)
+
+    class Slow(Watch):
+        def __call__(self, *_: Any) -> None:
+            with star.open() as quicker:
+                load(lake, quicker)
+
+    with star.open() as warehouse:
+        with pytest.raises(LostRace):
+            load(lake, warehouse, Slow())
+        assert load(lake, warehouse) == []
+
+
+def test_a_sweep_that_is_held_holds_the_chunks_that_it_closes(star: Star) -> None:
+    lake = ProcessedLake()
+    lake.add({}, department=entries({f"({number})": "live" for number in range(200)}))
+    lake.add({}, partial=True, department=entries({"(200)": "live"}))
+    lake.add({}, inventory={"department": Inventory("all")})
+    with star.open() as warehouse:
+        with pytest.raises(HeldError, match="batch 3 takes away 201 of 201 rows of department"):
+            load(lake, warehouse)
+        applied = warehouse.applied()
+        assert applied is not None
+        assert [done.seq for done in load(lake, warehouse, confirmed=[3])] == [2, 3]
+    assert applied.seq == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from starlift.adapters.duckdb_engine import DuckDBEngine
 from starlift.core.manifest import Counts, Processed, sha256
 from starlift.errors import ConfigurationError
 from starlift.stages import log, parquet_files
-from starlift.stages.transform import Transformed
+from starlift.stages.transform import Transformed, transform
+from starlift.stages.watch import Watch
 from tests.transform.lakes import (
     DIM_STAFF,
     FACT_SALE,
@@ -204,3 +206,17 @@ def test_a_processed_manifest_reads_back_as_it_was_written(pipeline: Pipeline) -
     pipeline.run({"sale": [sale(1)], "staff": [staff(1, 1)]})
     stored = log.read(pipeline.processed, 1)
     assert Processed.decode(stored).encode() == stored
+
+
+def test_between_two_batches_transform_may_end_and_goes_on_the_next_time(pipeline: Pipeline) -> None:
+    class Hasty(Watch):
+        wished = True
+
+    for number in range(1, 4):
+        pipeline.land({"sale": [sale(number)]})
+    watch = Hasty()
+    work = partial(
+        transform, pipeline.ingestion, pipeline.processed, pipeline.models, pipeline.engine, "1", watch
+    )
+    assert [[batch.seq for batch in work()] for _ in range(4)] == [[1], [2], [3], []]
+    assert watch.stopped

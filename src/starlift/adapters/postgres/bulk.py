@@ -14,6 +14,9 @@ import pg8000.native
 from starlift.adapters.postgres.aside import drop, indexes_of, keys_of, make
 from starlift.adapters.postgres.connection import identifier
 
+MANY_TO_KNOW = 5_000
+"""Rows from which on a plan that takes them for one costs more than ANALYZE."""
+
 MANY_ROWS = 50_000
 """Below this, checking row by row is quick enough to spare readers the lock."""
 
@@ -36,6 +39,28 @@ def without_constraints(
     yield
     make(connection, [*keys, *indexes])
     connection.run(f"ANALYZE {quoted}")
+
+
+_IS_KNOWN = """
+SELECT EXISTS (
+    SELECT FROM pg_stats WHERE schemaname = :schema AND tablename = :table AND attname = :column
+    AND CAST(CAST(most_common_vals AS text) AS text[]) @> ARRAY[CAST(:value AS text)])
+"""
+
+
+def make_known(
+    connection: pg8000.native.Connection, place: tuple[str, str, str], value: str, rows: int
+) -> None:
+    """Have the planner know that a column has a value, if many rows with it have just come.
+
+    What its statistics lack it takes for rare: it would go through all of these rows once for each row that
+    it joins them to. place: schema, table and column.
+    """
+    schema, table, column = place
+    if rows < MANY_TO_KNOW:
+        return
+    if not connection.run(_IS_KNOWN, schema=schema, table=table, column=column, value=value)[0][0]:
+        connection.run(f"ANALYZE {identifier(schema)}.{identifier(table)}")
 
 
 def _count(connection: pg8000.native.Connection, quoted: str, enough: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pg8000.native
 
-from starlift.adapters.postgres.bulk import without_constraints
+from starlift.adapters.postgres.bulk import make_known, without_constraints
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.filling import Before, fill
 from starlift.adapters.postgres.fitting import KEY_COLUMN
@@ -108,6 +108,7 @@ def append_versions(
     with without_constraints(connection, how.pipeline, "fact_version", changed):
         hashed = fact_hash(rows.table, "f", _VERSION)
         connection.run(_BEGIN.format(**names, seq=SEQ, hash=hashed), fact=fact, seq=seq)
+    make_known(connection, (how.pipeline, "fact_version", "fact"), fact, changed)
     filled = fill(connection, rows, differs) if before else 0
     left = int(connection.run(f"SELECT count(*) FROM {rows.stage}")[0][0])  # noqa: S608 identifiers only
     return StarCounts(

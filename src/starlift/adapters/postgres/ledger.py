@@ -9,7 +9,7 @@ from typing import Any
 import pg8000.native
 import pyarrow as pa
 
-from starlift.adapters.postgres.bulk import without_constraints
+from starlift.adapters.postgres.bulk import make_known, without_constraints
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
 
 ENTRIES = """
@@ -98,6 +98,7 @@ def write_entries(
     entries = int(connection.run("SELECT count(*) FROM pg_temp._entry")[0][0])
     with without_constraints(connection, pipeline, "ledger", entries):
         connection.run(_INSERT, **names)
+    make_known(connection, (pipeline, "ledger", "source_table"), source_table, entries)
     connection.run(_CLEAR, source_table=source_table)
 
 
