@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +185,43 @@ def test_a_reader_whose_snapshot_is_older_still_sees_the_whole_star_that_was(sta
     assert all(seen.values())
     assert seen == {name: before[name.removeprefix("starlift.")] for name in seen}
     assert star.rows("SELECT design_id FROM dim_design") == [[2]]
+
+
+@pytest.mark.parametrize("change", ["rows", "columns"])
+def test_a_reader_who_goes_on_from_table_to_table_is_let_through(
+    star: Star, tmp_path: Path, change: str
+) -> None:
+    """PostgreSQL would end his query, or the publishing, as a deadlock."""
+    loaded(star, some_batches(star.history))
+    star.sql = Path(shutil.copytree(star.sql, tmp_path / "sql"))
+    if change == "columns":
+        (star.sql / "warehouse/040_more.sql").write_text(
+            "-- schema: star\n"
+            + "".join(
+                f"ALTER TABLE {table} ADD COLUMN more text;\n" for table in TABLES if table != "dim_date"
+            )
+        )
+    build(star, some_batches(History()))
+    star.rows(f"UPDATE {BUILD_STAR}.fact_sales_order SET units_sold = units_sold + 1")
+    with connected(star.database.analyst) as reader, ThreadPoolExecutor() as pool:
+        reader.run("BEGIN")
+        reader.run("SELECT count(*) FROM dim_design")
+        publishing = pool.submit(publish, star)
+        until(lambda: bool(star.rows("SELECT FROM pg_locks WHERE NOT granted")))
+        for table in TABLES:
+            reader.run(f"SELECT count(*) FROM {table}")
+        for view in ("current_fact_sales_order", "history_fact_payment"):
+            reader.run(f"SELECT count(*) FROM {view}")
+        reader.run("COMMIT")
+        assert publishing.result(timeout=30)
+
+
+def until(seen: Callable[[], bool]) -> None:
+    """Wait, not for ever, until something is seen."""
+    deadline = time.monotonic() + 30
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_built_row_that_refers_to_nothing_holds_publishing_by_name(star: Star) -> None:

@@ -12,6 +12,7 @@ import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.fact_views import FactViews
+from starlift.adapters.postgres.readers import keep_out, owned
 from starlift.adapters.postgres.refusals import naming
 from starlift.adapters.postgres.rehashing import rehashed
 from starlift.adapters.postgres.schemas import Schemas
@@ -93,6 +94,7 @@ def migrate(
     made = [entry.removeprefix(_VIEW) for entry in recorded if entry.startswith(_VIEW)]
     views = FactViews(connection, schemas, made)
     if recorded and any(step.schema == "star" for step in pending):
+        keep_out(connection, owned(connection, schemas.star, made))
         with rehashed(connection, schemas, models):
             _apply(connection, schemas, pending, views)
     else:

@@ -17,6 +17,7 @@ from starlift.adapters.postgres.build import discard_build
 from starlift.adapters.postgres.connection import identifier, sqlstate
 from starlift.adapters.postgres.migrate import Step, migrate
 from starlift.adapters.postgres.moving import carry_out, plan_moves, require_shapes
+from starlift.adapters.postgres.readers import around, keep_out
 from starlift.adapters.postgres.schemas import Schemas, tables_of
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, read_star
 from starlift.core.manifest import ModelRef
@@ -40,7 +41,9 @@ def publish(
     of_pipeline = [name for name in tables_of(connection, build.pipeline) if name not in OWN]
     moves = plan_moves(connection, build.star, live.star, [*tables, DATE_DIMENSION])
     moves += plan_moves(connection, build.pipeline, live.pipeline, of_pipeline)
-    with _without_foreign_keys(connection, [move.target for move in moves]):
+    targets = [move.target for move in moves]
+    keep_out(connection, around(connection, targets))
+    with _without_foreign_keys(connection, targets):
         carry_out(connection, moves)
     discard_build(connection, build)
     return [move.table for move in moves]
@@ -83,6 +86,7 @@ def bring_up(
 def _empty(connection: pg8000.native.Connection, live: Schemas, tables: Sequence[str]) -> None:
     there = read_star(connection, live.star, tables)
     quoted = [f"{identifier(live.star)}.{identifier(name)}" for name in there]
+    keep_out(connection, around(connection, quoted))
     with _without_foreign_keys(connection, quoted):
         for table in quoted:
             connection.run(f"DELETE FROM {table}")  # noqa: S608 identifiers only
