@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from starlift.adapters.postgres.row_hash import fact_hash
+from starlift.adapters.postgres.star_catalogue import read_star
 from starlift.core import paths
-from starlift.entrypoints import verifying
+from starlift.entrypoints import local, verifying
 from starlift.entrypoints.answers import Answer
 from starlift.stages.watch import UNWATCHED
 from tests.e2e.project import Project
 from tests.postgres import connected
 
 
-def verified(project: Project) -> Answer:
+def verified(project: Project, *, deep: bool = False) -> Answer:
     """Verify within this process."""
-    return verifying.answer(project.pipeline(), UNWATCHED)
+    return verifying.answer(project.pipeline(), UNWATCHED, deep=deep)
 
 
-def found(project: Project) -> list[tuple[str, str, list[str]]]:
+def found(project: Project, *, deep: bool = False) -> list[tuple[str, str, list[str]]]:
     """Return in what a pipeline differs: table, way and first keys of each."""
-    document = verified(project).document or {}
+    document = verified(project, deep=deep).document or {}
     return [(each["table"], each["what"], list(each["keys"])) for each in document["differences"]]
 
 
@@ -157,6 +159,43 @@ def test_whatever_is_changed_in_the_warehouse_by_hand_is_found_by_name(equal: Pr
             for statement in undo.split(";"):
                 connection.run(statement.replace("{newest}", newest))
     assert found(equal) == []
+
+
+FORGED = """
+UPDATE fact_payment SET paid = NOT paid WHERE payment_record_id = 3;
+UPDATE starlift.fact_version v SET row_hash = {hash} FROM fact_payment f
+WHERE v.fact = 'fact_payment' AND v.record_id = 3 AND f.payment_record_id = 3;
+UPDATE starlift.applied SET clock = clock + interval '1 hour' WHERE seq = 2;
+UPDATE starlift.quarantine SET reason = 'none' WHERE source_table = 'currency'
+"""
+"""What somebody does who knows how the hashes are made, and which times and reasons none covers."""
+
+
+def test_a_deep_comparison_finds_what_no_hash_covers_and_leaves_nothing_behind(equal: Project) -> None:
+    schemas = "SELECT nspname::text FROM pg_namespace WHERE NOT starts_with(nspname, 'pg_') ORDER BY 1"
+    before = equal.query(schemas)
+    # a batch that waits is no difference, nor is what others have put beside the star
+    with equal.application() as application:
+        application.run("UPDATE staff SET first_name = 'Later' WHERE staff_id = 1")
+    pipeline = equal.pipeline()
+    local.extract(pipeline, local.new_run(pipeline))
+    local.transform(pipeline)
+    equal.query("CREATE TABLE mine (note text)")
+    assert found(equal, deep=True) == []
+    with connected(equal.warehouse.owner) as connection:
+        table = read_star(connection, "public", ["fact_payment"])["fact_payment"]
+        own = fact_hash(table, "f", ("v.record_id", "v.key", "v.seq", "v.op"))
+        for statement in FORGED.replace("{hash}", own).split(";"):
+            connection.run(statement)
+    assert found(equal) == []
+    told = found(equal, deep=True)
+    assert ("fact_payment", "other than in a replay", ["(3)"]) in told
+    assert ("starlift.applied", "other than in a replay", ["(2)"]) in told
+    assert ("starlift.quarantine", "other than in a replay", ['(currency,"(3)")']) in told
+    assert "(3)" in next(keys for table, _, keys in told if table == "history_fact_payment")
+    answer = verified(equal, deep=True)
+    assert (answer.exit_code, "fact_payment" in answer.errors[0].message) == (4, True)
+    assert equal.query(schemas) == before
 
 
 def test_what_a_poll_has_not_read_yet_is_pending_and_no_difference(equal: Project) -> None:

@@ -142,6 +142,12 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
             metavar="SEQ",
             help="let the star's history begin with this batch, and go of what was before",
         )
+    if name == "verify":
+        command.add_argument(
+            "--deep",
+            action="store_true",
+            help="also make the star once more from the processed lake, and compare every table and view",
+        )
     if name == "gc":
         _add_gc_options(command)
     if name == "replay":

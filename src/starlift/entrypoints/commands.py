@@ -236,7 +236,7 @@ def verify(call: Call) -> Answer:
     from starlift.entrypoints import verifying
 
     with Progress() as progress:
-        return verifying.answer(call.pipeline, progress)
+        return verifying.answer(call.pipeline, progress, deep=call.arguments.deep)
 
 
 def verify_log(call: Call) -> Answer:

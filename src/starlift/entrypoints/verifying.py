@@ -14,13 +14,15 @@ from starlift.entrypoints.answers import Answer, Cell, rows, table
 from starlift.errors import DriftError, HeldError, StarliftError
 from starlift.ports import Applied
 from starlift.stages import chain, log
+from starlift.stages.deep import against_replay
 from starlift.stages.verify import Subject, Verified, verify
 from starlift.stages.walking import Walked, walk
 from starlift.stages.watch import Watch
 
 
-def answer(pipeline: Pipeline, watch: Watch) -> Answer:
-    """Compare source, ledger and star; where they differ, that is an error (exit 4)."""
+def answer(pipeline: Pipeline, watch: Watch, *, deep: bool = False) -> Answer:
+    """Compare source, ledger and star; where they differ, that is an error (exit 4). deep: also star and
+    ledger with a replay of the processed lake."""
     with pipeline.warehouse as warehouse, warehouse.inspect() as inspection:
         applied = inspection.applied
         if applied is None:
@@ -29,6 +31,10 @@ def answer(pipeline: Pipeline, watch: Watch) -> Answer:
         subject = Subject(pipeline.config, manifest, _models(pipeline, applied))
         with pipeline.source as source:
             verified = verify(subject, source, inspection, watch)
+    if deep:
+        with pipeline.warehouse as warehouse:
+            processed = pipeline.processed.generations.loaded(applied)
+            verified.replay = against_replay(processed, warehouse, watch)
     errors = tuple(_errors(verified))
     return Answer(_document(verified), _text(verified), errors)
 
@@ -43,7 +49,7 @@ def _document(verified: Verified) -> dict[str, Any]:
         "seq": verified.seq,
         "tables": {name: vars(compared) for name, compared in verified.tables.items()},
         "held": {name: error.message for name, error in verified.held.items()},
-        "differences": [asdict(found) for found in (*verified.source, *verified.star)],
+        "differences": [asdict(found) for found in verified.differences],
     }
 
 
@@ -52,13 +58,14 @@ def _text(verified: Verified) -> str:
         [name, each.rows, each.pending, each.quarantined] for name, each in verified.tables.items()
     ]
     parts = [table(["source table", "rows", "pending", "quarantined"], compared)]
-    found = (*verified.source, *verified.star)
-    if found:
+    if found := verified.differences:
         lines: list[list[Cell]] = [[each.table, each.what, each.rows, ", ".join(each.keys)] for each in found]
         parts.append(table(["table", "rows that are", "number", "first"], lines))
     else:
         but = "but for what is pending or in quarantine"
         parts.append(f"source, ledger and star are equal at batch {verified.seq}, {but}")
+        if verified.replay is not None:
+            parts.append("star and ledger are what a replay of the processed lake makes")
     return "\n\n".join(parts)
 
 
@@ -74,6 +81,12 @@ def _errors(verified: Verified) -> Iterator[StarliftError]:
         yield HeldError(
             f"the warehouse is not as the load wrote it: {_first(verified.star)}",
             f"find out who wrote there, then make it again from what was landed: {REBUILD}",
+        )
+
+    if verified.replay:
+        yield HeldError(
+            f"the warehouse is not what a replay of the processed lake makes: {_first(verified.replay)}",
+            f"see whether the lake is as it was written: starlift verify-log; then make it again: {REBUILD}",
         )
 
 

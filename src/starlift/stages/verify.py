@@ -70,13 +70,20 @@ class Compared:
 class Verified:
     """What a comparison found. seq: the batch that the warehouse has. tables: by source table, those that
     were compared. source: in what the ledger is not what the source has. star: in what the star and the
-    pipeline's tables are not what was written. held: why a table was not compared."""
+    pipeline's tables are not what was written. held: why a table was not compared. replay: in what they are
+    not what a replay makes; None where none was made."""
 
     seq: int
     tables: dict[str, Compared] = field(default_factory=dict)
     source: list[Difference] = field(default_factory=list)
     star: list[Difference] = field(default_factory=list)
     held: dict[str, DriftError] = field(default_factory=dict)
+    replay: list[Difference] | None = None
+
+    @property
+    def differences(self) -> list[Difference]:
+        """All that was found."""
+        return [*self.source, *self.star, *(self.replay or ())]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ class Schemas:
         """The pair in which this one's next content is built."""
         return Schemas(f"{self.pipeline}_build_star", f"{self.pipeline}_build", self.star, building=True)
 
+    @property
+    def scratch(self) -> Schemas:
+        """The pair in which a star is made to be compared with this one."""
+        return Schemas(f"{self.pipeline}_verify_star", f"{self.pipeline}_verify", self.star)
+
 
 _TABLES = """
 SELECT c.relname::text FROM pg_class c
@@ -57,7 +62,8 @@ def tables_of(connection: pg8000.native.Connection, schema: str) -> list[str]:
 def replay_schemas(star: str, live: Schemas) -> Schemas:
     """Return the pair for a replay into a schema. Raises ConfigurationError where its name cannot serve."""
     schemas = Schemas(star, f"{star}_starlift", live.star)
-    taken = {live.star, live.pipeline, live.build.star, live.build.pipeline}
+    pairs = (live, live.build, live.scratch)
+    taken = {name for pair in pairs for name in (pair.star, pair.pipeline)}
     if taken & {schemas.star, schemas.pipeline} or star.startswith("pg_") or star == "information_schema":
         raise ConfigurationError(
             f"schema {star} is not free for a replay: the pipeline or the server uses it",

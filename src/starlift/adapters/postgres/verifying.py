@@ -104,6 +104,17 @@ WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = q.source_table AND
 """
 
 
+def found_in(
+    connection: pg8000.native.Connection, name: str, query: str, **values: object
+) -> Iterator[Difference]:
+    """Yield what a query finds in a table: one difference for each `what`, with the first of its `key`s."""
+    keys: dict[tuple[str, int], list[str]] = {}
+    for what, rows, key in connection.run(_FOUND.format(query=query, shown=SHOWN), **values):
+        keys.setdefault((what, rows), []).append(key)
+    for (what, rows), first in keys.items():
+        yield Difference(name, what, rows, tuple(first))
+
+
 class PostgresInspection:
     """Keeps the promises of `stages.verify.Inspection`, in the transaction that the caller has begun."""
 
@@ -142,11 +153,7 @@ class PostgresInspection:
         return found
 
     def _find(self, name: str, query: str, **values: object) -> Iterator[Difference]:
-        keys: dict[tuple[str, int], list[str]] = {}
-        for what, rows, key in self._connection.run(_FOUND.format(query=query, shown=SHOWN), **values):
-            keys.setdefault((what, rows), []).append(key)
-        for (what, rows), first in keys.items():
-            yield Difference(name, what, rows, tuple(first))
+        return found_in(self._connection, name, query, **values)
 
     def _fact(self, model: ModelRef, table: StarTable) -> Iterator[Difference]:
         own = identifier(surrogate(table, model) or "")

@@ -34,13 +34,14 @@ from starlift.core.config import PipelineConfig
 from starlift.core.holding import together
 from starlift.core.manifest import ModelRef
 from starlift.core.models import Model
-from starlift.errors import HeldError
+from starlift.errors import HeldError, StarliftError
 from starlift.ports import Applied, Ask, Batch, Load, Loaded
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from starlift.adapters.postgres.verifying import PostgresInspection
+    from starlift.core.difference import Difference
 
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
@@ -278,6 +279,31 @@ class PostgresWarehouse:
             migrate(connection, self._schemas, steps, models)
             if not turn.applied_seq(connection, self._schemas):
                 copy_lists(connection, self._schemas, models)
+
+    @contextmanager
+    def scratch(self) -> Iterator[PostgresWarehouse]:
+        """Give an empty star beside this one, with a connection of its own; it is dropped when the block
+        ends. One that was left by a process that was killed is dropped first."""
+        with self._beside(self._schemas.scratch) as beside:
+            beside.discard()
+            try:
+                yield beside
+            except BaseException:
+                with suppress(StarliftError):  # what went wrong is told, and the next one drops it
+                    beside.discard()
+                raise
+            beside.discard()
+
+    def compare_scratch(self) -> list[Difference] | None:
+        """Return in what this star and its ledger are not what its scratch has; None where they have not come
+        to the same batch."""
+        from starlift.adapters.postgres.comparing import compare
+
+        live, scratch = self._schemas, self._schemas.scratch
+        with self._transaction("starlift verify", "ISOLATION LEVEL REPEATABLE READ") as connection:
+            if turn.applied_seq(connection, live) != turn.applied_seq(connection, scratch):
+                return None
+            return compare(connection, live, scratch)
 
     @property
     def build(self) -> PostgresWarehouse:
