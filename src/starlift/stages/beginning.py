@@ -37,7 +37,7 @@ def first_batch(ingestion: Lake, history: History, named: int | None) -> int:
         if data is None or not chain.landed(ingestion, named, data).is_start:
             raise ConfigurationError(
                 f"batch {named} of the lake {ingestion.root} is no checkpoint",
-                "take the number of one, or make one: starlift checkpoint",
+                "take a batch of kind bootstrap from starlift runs, or make one: starlift checkpoint",
             )
         return named
     first = chain.before_start(ingestion, chain.landed) + 1

@@ -204,7 +204,7 @@ def _check_checkpoint(ingestion: Lake, every: Generations, applied: Applied | No
         if batch is None or seq == 1 or not batch.is_start:
             raise ConfigurationError(
                 f"batch {seq} of the lake {lake.root} is no checkpoint: nothing could begin with it",
-                "take the number of one, or make one: starlift checkpoint",
+                "take a batch of kind bootstrap from starlift runs, or make one: starlift checkpoint",
             )
     if applied is None or applied.seq < seq or every.maker(applied) != every.current:
         raise HeldError(
