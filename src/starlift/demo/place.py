@@ -121,8 +121,9 @@ def _write_psql(folder: Path, server: EmbeddedServer, password: str) -> None:
     file.touch(0o700)
     file.write_text(
         "#!/bin/sh\n# psql on the demo's star, as an analyst has it: ./psql -c 'SELECT ...'\n"
+        "# Without a pager, which would take what is pasted after a query for its own.\n"
         f"PGPASSWORD={password} exec {shlex.quote(str(programs(None, folder) / 'psql'))} "
-        f'-h {HOST} -p {server.port} -U starlift_analyst -d warehouse "$@"\n'
+        f'-h {HOST} -p {server.port} -U starlift_analyst -d warehouse -P pager=off "$@"\n'
     )
 
 
