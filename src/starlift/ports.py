@@ -345,10 +345,14 @@ class LiveWarehouse(Warehouse, Protocol):
         others built on the star is in its way, by name. Nothing is changed."""
         ...
 
-    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
+    def publish(
+        self, models: Sequence[ModelRef], gone: Sequence[str] = (), *, last: str | None = None
+    ) -> list[str] | None:
         """Make the star what its build target is, in one transaction, and take the target away.
 
-        gone: star tables that no model makes any more; they are emptied where they are still there.
+        gone: star tables that no model makes any more; they are emptied where they are still there. last:
+        SHA-256 of the manifest of the last batch that the target is to have, where there is one: another run
+        may have made it anew, then LostRace.
         Return the names of the tables that changed; None, with nothing done, where the star has come
         further than the target. Raises HeldError or ConfigurationError where the rows or the DDL break a
         key or do not fit, by name; LostRace where another load holds the lock."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -39,6 +39,7 @@ class Extractor:
     lake: MemoryLake = field(default_factory=MemoryLake)
     hmac_key: str | None = None
     approve: Approve = lambda *_: None
+    ranks: Mapping[str, int] = field(default_factory=dict)
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def poll(
@@ -48,7 +49,7 @@ class Extractor:
         watch: Watch = UNWATCHED,
     ) -> Extracted:
         """One extract, as a fresh process would make it."""
-        run = Run(f"run{next(self._runs)}", "test", watch)
+        run = Run(f"run{next(self._runs)}", "test", watch, self.ranks)
         key = HmacKey(self.hmac_key) if self.hmac_key else None
         with PostgresSource(Dsn.parse(self.url), key) as source:
             asked = replace(reconciled, accept=frozenset(accept))

@@ -210,7 +210,9 @@ class OvertakenWarehouse:
     def rehearse(self, models: Sequence[ModelRef]) -> None:
         raise NotImplementedError
 
-    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
+    def publish(
+        self, models: Sequence[ModelRef], gone: Sequence[str] = (), *, last: str | None = None
+    ) -> list[str] | None:
         raise NotImplementedError
 
 

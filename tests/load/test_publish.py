@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from starlift.adapters.postgres.bulk import MANY_ROWS
-from starlift.errors import ConfigurationError, HeldError
+from starlift.errors import ConfigurationError, HeldError, LostRace
 from starlift.ports import Batch
 from tests.load.batches import MODELS, History, design, entries, sale, staff
 from tests.load.conftest import Star, model, own_sql
@@ -377,3 +377,23 @@ def test_a_star_made_beside_the_live_one_refuses_the_rows_that_the_live_one_does
         ("f", f"{star}.f"), ("kind", f"{star}.kind"), ("starlift.quarantine", f"{ledger}.quarantine"),
     ):  # fmt: skip
         assert listed.rows(f"TABLE {live} ORDER BY 1, 2") == listed.rows(f"TABLE {made} ORDER BY 1, 2")
+
+
+def test_what_another_run_has_built_in_its_place_is_not_published(star: Star) -> None:
+    batch = star.history.batch({"dim_design": [design(1)]})
+    build(star, [batch])
+    with star.open() as warehouse:
+        with pytest.raises(LostRace, match="another run has made the star anew"):
+            warehouse.publish(MODELS, last="0" * 64)
+        assert warehouse.applied() is None
+        assert warehouse.publish(MODELS, last=batch.manifest_sha256)
+
+
+def test_of_runs_that_begin_to_build_at_once_each_finds_the_target_made(star: Star) -> None:
+    def prepare(_: int) -> None:
+        with star.open().build as target:
+            target.prepare(MODELS)
+
+    with ThreadPoolExecutor(3) as runs:
+        list(runs.map(prepare, range(3)))
+    assert star.value("SELECT count(*) FROM starlift_build.applied") == 0

@@ -97,3 +97,15 @@ def test_one_command_lets_through_all_that_holds_chunks_and_a_rebuild_leaves_the
     assert (said.code, said.json["outcome"]) == (0, "applied"), said
     assert project.query("SELECT count(*) FROM current_fact_visit") == [[14]]
     assert project.query(WAITING) == [[230]]
+
+
+def test_what_a_new_ddl_refuses_of_a_rebuild_is_released_as_its_error_says(project: Project) -> None:
+    project.change(MANY.format("client", "'worse'", 149))
+    project.run()
+    (project.folder / "sql" / "warehouse" / "030_better.sql").write_text(
+        "-- schema: star\nALTER TABLE dim_client ADD CHECK (name <> 'worse');"
+    )
+    said = project.starlift("rebuild")
+    assert (said.code, said.json["error"]["hint"].endswith(": starlift rebuild --release")) == (4, True)
+    assert project.starlift("rebuild", "--release").code == 0
+    assert project.query(WAITING) == [[150]]

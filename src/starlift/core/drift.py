@@ -64,7 +64,10 @@ def known(previous: Manifest | None, table: str) -> Known | None:
     """Return what the last batch knew of a table, None where it did not know it."""
     if previous is None or table not in previous.tables:
         return None
-    return Known(previous.schema[table], previous.keys[table], previous.tables[table])
+    state = previous.tables[table]
+    # of a poll that broke off between two of its batches the schema is of now and the state of before
+    columns = tuple(column for column in previous.schema[table] if column.name in state.columns)
+    return Known(columns, previous.keys[table], state)
 
 
 def take(
@@ -100,7 +103,7 @@ def take(
 
 def _rekeyed(spec: TableSpec, columns: tuple[Column, ...], before: Known) -> bool:
     new = {column.name: column.type for column in columns}
-    types = [(before.types[name], new[name]) for name in before.key if name in new]
+    types = [(old, new[name]) for name, old in before.types.items() if name in before.key and name in new]
     return before.key != spec.key or any(a != b and widening(a, b) != "the same" for a, b in types)
 
 

@@ -99,6 +99,7 @@ def transform(call: Call) -> Answer:
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
     cycle = Cycle(local.new_run(call.pipeline).run_id)
+    local.check_published(call.pipeline)
     with Working(call.arguments.budget) as progress, cycle.timed("load"):
         cycle.loaded, cycle.applied = local.load(call.pipeline, progress)
         cycle.stopped = progress.stopped

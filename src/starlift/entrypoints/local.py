@@ -80,6 +80,16 @@ def check(pipeline: Pipeline) -> None:
         check_ready(lakes, warehouse, pipeline.models, pipeline.config.tables)
 
 
+def check_published(pipeline: Pipeline) -> None:
+    """Raise where a rebuild broke off before it was published: a load could not go on."""
+    from starlift.stages import readiness
+
+    with pipeline.warehouse as warehouse:
+        applied = warehouse.applied()
+    if applied is not None:
+        readiness.check_published(applied, pipeline.processed)
+
+
 def extract(
     pipeline: Pipeline, run: Run, reconciled: Reconciliation = NOT_ASKED, approve: Approve | None = None
 ) -> Extracted:

@@ -60,7 +60,10 @@ class Landing:
     def decide_chunks(self) -> None:
         """Have the poll made in chunks if it would read too much; known once the tables are measured."""
         rows = {table.spec.name: table.about for table in self.tables}
-        whole = {table.spec.name for table in self.tables if "whole" in table.read.passes}
+        # a view has no index to go on by: chunks would make it come no sooner, and again with each poll
+        whole = {
+            table.spec.name for table in self.tables if "whole" in table.read.passes and table.read.has_xids
+        }
         if chunking.by_chunks(rows, whole, self.config.limits.max_rows, closing=self.closes):
             for table in self.tables:
                 table.by_chunks = True
@@ -103,7 +106,12 @@ class Landing:
 
         Those before it are partial and leave every table where it was, so that whoever finds them last
         begins again from there."""
-        known = self.previous.tables if self.previous else {}
+        known = dict(self.previous.tables) if self.previous else {}
+        for table in self.tables:
+            name = table.spec.name
+            if name in known and "whole" in table.read.passes:
+                # it is to be read whole again, though its shape may by then be that of these batches
+                known[name] = replace(known[name], W=None, px=None, px_at=None)
         piece = replace(
             manifest,
             kind="incremental",

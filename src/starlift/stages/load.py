@@ -121,16 +121,16 @@ class _Pending:
         whether it is published, which is not to be where chunks are still to come or the watch wishes."""
         try:
             with warehouse.build as target:
-                if not self._fill(target):
-                    return False
-            return self._publish(warehouse)
+                closed = self._fill(target)
+            return closed is not None and self._publish(warehouse, closed)
         except ConfigurationError:
             if warehouse.applied() is None:
                 raise
             raise _overtaken() from None
 
-    def _fill(self, target: BuildTarget) -> bool:
-        """Apply the chunks one by one, and what closes them. Return whether that is done."""
+    def _fill(self, target: BuildTarget) -> str | None:
+        """Apply the chunks one by one, and what closes them. Return the SHA-256 of the manifest that does,
+        None where that is still to come."""
         models = self._manifest(self.start + 1).models
         target.prepare(models)
         last = target.applied()
@@ -139,19 +139,19 @@ class _Pending:
             target.prepare(models)
             last = None
         if last is not None and not self._manifest(last.seq).partial:
-            return True
+            return last.manifest_sha256
         head = log.head(self.processed)[0]
         for manifest in self._following(last.seq if last else self.start):
             if self.loaded and self.watch.ends():
-                return False
+                return None
             self.watch.begin()
             self.apply(target, manifest.seq, head)
             if not manifest.partial:
-                return True
-        return False
+                return sha256(log.read(self.processed, manifest.seq))
+        return None
 
-    def _publish(self, warehouse: LiveWarehouse) -> bool:
-        if warehouse.publish(self._manifest(self.start + 1).models) is None:
+    def _publish(self, warehouse: LiveWarehouse, closed: str) -> bool:
+        if warehouse.publish(self._manifest(self.start + 1).models, last=closed) is None:
             raise _overtaken()
         return True
 

@@ -74,15 +74,8 @@ def _check_lakes(applied: Applied, processed: Current, ingestion: Lake, head: in
     """The processed lake may be empty, it can be made again; but what it has is what was loaded."""
     stored = processed.get(paths.manifest(applied.seq))
     made_here = stored is None or sha256(stored) == applied.manifest_sha256
-    generations = processed.generations
-    if generations.current and not (stored and made_here):
-        maker = generations.maker(applied)
-        if maker is not None:
-            raise ConfigurationError(
-                f"the star was rebuilt as generation {generations.current}, but the warehouse still has "
-                f"generation {maker}: the rebuild broke off before it was published",
-                f"finish it: {REBUILD}",
-            )
+    if not (stored and made_here):
+        check_published(applied, processed)
     if head >= applied.seq and made_here:
         return
     other = ingestion if head < applied.seq else processed
@@ -90,3 +83,16 @@ def _check_lakes(applied: Applied, processed: Current, ingestion: Lake, head: in
         f"batch {applied.seq} of the warehouse did not come from the lake {other.root}",
         "correct STARLIFT_INGESTION, STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift run",
     )
+
+
+def check_published(applied: Applied, processed: Current) -> None:
+    """Raise ConfigurationError where a rebuild broke off after the last batch of the warehouse had become
+    that of an older generation."""
+    generations = processed.generations
+    maker = generations.maker(applied) if generations.current else None
+    if maker is not None and maker != generations.current:
+        raise ConfigurationError(
+            f"the star was rebuilt as generation {generations.current}, but the warehouse still has "
+            f"generation {maker}: the rebuild broke off before it was published",
+            f"finish it: {REBUILD}",
+        )

@@ -16,7 +16,7 @@ from starlift.core.config import PipelineConfig
 from starlift.core.difference import Difference
 from starlift.core.identity import shortened
 from starlift.core.inventory import Sums
-from starlift.core.manifest import Manifest, ModelRef
+from starlift.core.manifest import Manifest, ModelRef, TableState
 from starlift.errors import DriftError
 from starlift.ports import Applied, Preflight, Source, SourceSnapshot
 from starlift.stages.polling import TablePoll, plan
@@ -130,10 +130,22 @@ def verify(
 
 
 def _left(manifest: Manifest, preflight: Preflight) -> Manifest | None:
-    """Return the batch from which the next poll goes on, None where it reads all tables whole."""
+    """Return the batch from which the next poll goes on, None where it reads all tables whole.
+
+    A table that is under way is one of several here, of which all rows are still to be read that its chunks
+    or the poll that closes them read."""
     continuity.check_server(manifest.identity, preflight.identity)
     back = continuity.went_back(manifest.identity, manifest.clock, preflight.identity, preflight.clock)
-    return None if back else manifest
+    tables = {name: _not_under_way(state) for name, state in manifest.tables.items()}
+    return None if back else replace(manifest, tables=tables)
+
+
+def _not_under_way(state: TableState) -> TableState:
+    if state.chunk is None:
+        return state
+    # of rows that are read whole no horizon tells which are still to come
+    left = replace(state, W=None, px=None, px_at=None) if state.chunk.whole else state
+    return replace(left, chunk=None)
 
 
 _GONE = "not at the source: deleted since, or never there"

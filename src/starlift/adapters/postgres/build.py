@@ -20,6 +20,7 @@ from starlift.adapters.postgres.migrate import Step, migrate, recorded_files
 from starlift.adapters.postgres.moving import carry_out, plan_moves
 from starlift.adapters.postgres.schemas import Schemas, tables_of
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, Reference, StarTable, read_star
+from starlift.adapters.postgres.turn import wait_for_lock
 from starlift.core.manifest import ModelRef
 from starlift.errors import ConfigurationError, HeldError
 
@@ -38,6 +39,9 @@ def prepare_build(
     In the transaction that the caller has begun. Raises what `migrate` raises.
     """
     if _is_made(connection, build, steps):
+        return
+    wait_for_lock(connection, build.pipeline)
+    if _is_made(connection, build, steps):  # by another run, meanwhile
         return
     discard_build(connection, build)
     migrate(connection, build, steps, models)

@@ -59,13 +59,6 @@ def applied_digests(connection: pg8000.native.Connection) -> dict[int, str]:
     return dict(connection.run("SELECT seq, manifest_sha256 FROM applied"))
 
 
-def newest_digest(connection: pg8000.native.Connection, schemas: Schemas) -> tuple[int, str]:
-    """Return number and manifest's SHA-256 of the last batch applied in a pair of schemas."""
-    table = f"{identifier(schemas.pipeline)}.applied"
-    rows = connection.run(f"SELECT seq, manifest_sha256 FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608
-    return (rows[0][0], rows[0][1]) if rows else (0, "")
-
-
 def versions_before(connection: pg8000.native.Connection, seq: int) -> int:
     """Return the number of versions of facts that a history which begins with batch `seq` has not: those that
     had ended, and what ended them."""
@@ -87,6 +80,18 @@ def require_closed(connection: pg8000.native.Connection, schemas: Schemas) -> No
         raise HeldError(
             f"the batch is missing that closes batch {last[0][0]}, a chunk; nothing was published",
             "have the rest read: starlift run",
+        )
+
+
+def require_last(connection: pg8000.native.Connection, schemas: Schemas, digest: str | None) -> None:
+    """Raise LostRace where the last batch applied in a pair of schemas is not of the manifest with this
+    SHA-256, if one is given: another run has made it anew."""
+    table = f"{identifier(schemas.pipeline)}.applied"
+    last = connection.run(f"SELECT manifest_sha256 FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 identifiers
+    if digest is not None and (not last or last[0][0] != digest):
+        raise LostRace(
+            "another run has made the star anew in which this one was building; nothing was published",
+            "nothing is lost; see: starlift status",
         )
 
 

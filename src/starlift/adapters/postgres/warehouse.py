@@ -163,8 +163,7 @@ class PostgresWarehouse:
         from starlift.adapters.postgres.loading import Loading
 
         began, manifest, limits = time.monotonic(), batch.manifest, self._config.limits
-        confirmed, released = permitted
-        shares = 1.0 if confirmed else limits.sweep_hold, 1.0 if released else limits.quarantine_hold
+        shares = 1.0 if permitted[0] else limits.sweep_hold, 1.0 if permitted[1] else limits.quarantine_hold
         loading = Loading(connection, self._schemas, self._config.calendar, batch, *shares)
         loaded = loading.run()
         held += [(manifest.seq, error) for error in loading.held]
@@ -296,11 +295,14 @@ class PostgresWarehouse:
 
     def compare_scratch(self) -> list[Difference] | None:
         """Return in what this star and its ledger are not what its scratch has; None where they have not come
-        to the same batch. Raises LostRace where that is not of the same generation."""
+        to the same batch."""
         from starlift.adapters.postgres.comparing import compare
 
+        live, scratch = self._schemas, self._schemas.scratch
         with self._transaction("starlift verify", "ISOLATION LEVEL REPEATABLE READ") as connection:
-            return compare(connection, self._schemas, self._schemas.scratch)
+            if turn.applied_seq(connection, live) != turn.applied_seq(connection, scratch):
+                return None
+            return compare(connection, live, scratch)
 
     @property
     def build(self) -> PostgresWarehouse:
@@ -336,15 +338,18 @@ class PostgresWarehouse:
             turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
             rehearse(connection, live, live.build, steps, models)
 
-    def publish(self, models: Sequence[ModelRef], gone: Sequence[str] = ()) -> list[str] | None:
-        """Make this star what its build target is, DDL that waits included, as `ports.LiveWarehouse.publish`
-        says."""
+    def publish(
+        self, models: Sequence[ModelRef], gone: Sequence[str] = (), *, last: str | None = None
+    ) -> list[str] | None:
+        """Make this star what its build target is, as `ports.LiveWarehouse.publish` says."""
         from starlift.adapters.postgres.publish import bring_up, publish
 
         steps = read_steps(self._sql / "warehouse")
         live, build = self._schemas, self._schemas.build
         with self._transaction("the star that was built") as connection:
-            turn.take_lock(connection, live.pipeline, self._config.limits.lock_wait)
+            for schemas in (live, build):
+                turn.take_lock(connection, schemas.pipeline, self._config.limits.lock_wait)
+            turn.require_last(connection, build, last)
             if turn.applied_seq(connection, live) > turn.applied_seq(connection, build):
                 return None
             turn.require_closed(connection, build)

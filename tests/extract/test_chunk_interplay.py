@@ -1,0 +1,106 @@
+"""A read in chunks, or in several batches, meets what else may happen: requests, kills, views."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from starlift.adapters.memory import MemoryLake
+from starlift.core import paths
+from starlift.core.requests import Request
+from starlift.errors import UnavailableError
+from starlift.stages import requests
+from tests.extract.conftest import MakeExtractor, Shop
+from tests.extract.test_chunks import STOP, Between, in_chunks, manifests, shipped, stock
+
+
+def test_a_table_asked_for_whole_is_read_once_however_many_chunks_it_takes(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    extractor = in_chunks(extractor_of)
+    extractor.poll()
+    stock(shop, 10)
+    name = requests.ask(
+        extractor.lake, Request("repair", "item", "a test"), manifests(extractor)[0].clock, "test"
+    )
+    done = extractor.poll(watch=Between(*[lambda: None] * 9, lambda: STOP))
+    assert not done.partial
+    assert [each.served for each in manifests(extractor)[1:]] == [(name,), (), (), ()]
+    assert extractor.poll().kind is None
+
+
+def test_a_request_that_is_answered_stays_so_in_a_snapshot_of_several_batches(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    class Stubborn(MemoryLake):
+        def delete(self, key: str) -> None:
+            raise UnavailableError(f"{key} stays", "wait")
+
+    extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
+    extractor.lake = Stubborn()
+    extractor.poll()
+    name = requests.ask(
+        extractor.lake, Request("inventory", "item", "a test"), manifests(extractor)[0].clock, "test"
+    )
+    extractor.poll()
+    shop.run("UPDATE item SET name = repeat('x', 700000)")
+    extractor.poll()
+    assert [(each.partial, each.served) for each in manifests(extractor)[1:]] == [
+        (False, (name,)),
+        (True, (name,)),
+        (False, (name,)),
+    ]
+
+
+def test_a_table_of_another_shape_whose_batches_broke_off_is_read_whole_again(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    """The first of them has the new key and the new column, but not the other rows."""
+
+    class Broken(MemoryLake):
+        def put_if_absent(self, key: str, data: bytes) -> bool:
+            if key == paths.manifest(4):
+                raise KeyboardInterrupt
+            return super().put_if_absent(key, data)
+
+    shop.run("UPDATE item SET name = repeat(name, 700000)")
+    extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
+    extractor.lake = Broken()
+    extractor.poll()
+    shop.run("ALTER TABLE item ADD colour text NOT NULL DEFAULT 'red', ADD UNIQUE (colour, id)")
+    item = replace(extractor.config.tables["item"], key=("colour", "id"))
+    extractor.config.tables["item"] = replace(item, columns=(*item.columns, "colour"))
+    with pytest.raises(KeyboardInterrupt):
+        extractor.poll(accept=["item"])
+    whole = MemoryLake()
+    for key in extractor.lake.keys(""):
+        whole.put(key, extractor.lake.get(key) or b"")
+    extractor.lake = whole
+    extractor.poll()
+    assert shipped(extractor) == [["1", "2"], ["3"], ["1", "2"], ["1", "2"], ["3"]]
+    last = manifests(extractor)[-1]
+    assert (last.partial, last.added, last.rekeyed) == (False, {"item": ("colour",)}, ("item",))
+
+
+def test_a_view_that_is_read_whole_each_time_does_not_keep_chunks_from_closing(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    stock(shop, 10)
+    shop.run("CREATE VIEW shown AS SELECT id, name, changed FROM item")
+    shop.run("GRANT SELECT ON shown TO starlift_source")
+    extractor = in_chunks(extractor_of)
+    tables = extractor.config.tables
+    tables["shown"] = replace(
+        tables["item"], name="shown", relation="shown", mode="timestamp", cursor="changed"
+    )
+    extractor.ranks = {"shown": 0, "item": 1}
+    with shop.session() as forgotten:
+        forgotten.run("BEGIN")
+        forgotten.run("PREPARE TRANSACTION 'forgotten'")
+    try:
+        writes = [lambda: shop.run("UPDATE item SET name = name || 'x' WHERE id = 100")] * 9
+        assert not extractor.poll(watch=Between(*writes, lambda: STOP)).partial
+    finally:
+        shop.run("ROLLBACK PREPARED 'forgotten'")
+    assert len(manifests(extractor)) < 9
