@@ -113,15 +113,11 @@ def _text(cycle: Cycle, rebuilt: Rebuilt, models: Collection[str]) -> str:
     lines = [f"model {name} {how}" for name, how in rebuilt.changes.items()]
     seconds = sum(cycle.seconds.values())
     star = {*models, *rebuilt.changes, "dim_date"}
-    changed = [table for table in rebuilt.published if table in star] or ["none"]
+    changed = ", ".join(table for table in rebuilt.published if table in star)
     lines.append(
         f"the star is rebuilt to batch {rebuilt.seq}, as generation {rebuilt.generation} ({seconds:.2f} s); "
-        f"tables changed: {', '.join(changed)}"
+        + (f"rows changed in {changed}" if changed else "no row changed")
     )
-    if rebuilt.first > 1:
-        lines.append(
-            f"its history begins with checkpoint {rebuilt.first}; versions from before are not in it"
-        )
     if cycle.quarantined:
         lines.append(f"{rows(cycle.quarantined)} went into quarantine on the way; see: starlift status")
     return "\n".join(lines)
