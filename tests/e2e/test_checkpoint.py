@@ -50,7 +50,12 @@ def rebuilt(project: Project, first: int | None = None) -> Answer:
 
 def gc(project: Project, before: int | None = None) -> dict[str, int]:
     """Run `starlift gc --older-than 0s` within this process; return how many objects went, and why."""
+    told = collecting.answer(project.pipeline(), UNWATCHED, 0, before, dry_run=True)
+    named = (told.document or {})["objects"]
+    # manifests first: where it breaks off, no log begins with a batch that has lost its objects
+    assert named == sorted(named, key=lambda name: "/manifests/" not in name)
     answer = collecting.answer(project.pipeline(), UNWATCHED, 0, before)
+    assert (answer.document or {})["removed"] == (told.document or {})["removed"]
     return {why: each["objects"] for why, each in (answer.document or {})["removed"].items()}
 
 

@@ -8,8 +8,10 @@ import pg8000.native
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.schemas import Schemas
+from starlift.adapters.postgres.turn import newest_digest
 from starlift.adapters.postgres.verifying import found_in
 from starlift.core.difference import Difference
+from starlift.errors import LostRace
 
 NOT_REPEATED = {"applied": {"applied_at", "seconds"}}
 """What says when something was done, and how long it took: no replay repeats it."""
@@ -44,11 +46,18 @@ FROM more FULL JOIN less ON less.key = more.key
 """
 
 
-def compare(connection: pg8000.native.Connection, live: Schemas, other: Schemas) -> list[Difference]:
-    """Return in what the live star and its ledger are not what another pair of schemas has.
+def compare(connection: pg8000.native.Connection, live: Schemas, other: Schemas) -> list[Difference] | None:
+    """Return in what the live star and its ledger are not what another pair of schemas has; None where they
+    have not come to the same batch.
 
-    In the transaction that the caller has begun. What others put beside the star is not compared.
+    In the transaction that the caller has begun. What others put beside the star is not compared. Raises
+    LostRace where the last batch is of another generation.
     """
+    here, there = (newest_digest(connection, pair) for pair in (live, other))
+    if here[0] != there[0]:
+        return None
+    if here != there:
+        raise LostRace("the star was rebuilt while it was compared", "again: starlift verify --deep")
     pairs = ((live.star, other.star, ""), (live.pipeline, other.pipeline, f"{live.pipeline}."))
     return [found for pair in pairs for found in _compare(connection, *pair)]
 

@@ -59,6 +59,13 @@ def applied_digests(connection: pg8000.native.Connection) -> dict[int, str]:
     return dict(connection.run("SELECT seq, manifest_sha256 FROM applied"))
 
 
+def newest_digest(connection: pg8000.native.Connection, schemas: Schemas) -> tuple[int, str]:
+    """Return number and manifest's SHA-256 of the last batch applied in a pair of schemas."""
+    table = f"{identifier(schemas.pipeline)}.applied"
+    rows = connection.run(f"SELECT seq, manifest_sha256 FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608
+    return (rows[0][0], rows[0][1]) if rows else (0, "")
+
+
 def versions_before(connection: pg8000.native.Connection, seq: int) -> int:
     """Return the number of versions of facts that a history which begins with batch `seq` has not: those that
     had ended, and what ended them."""

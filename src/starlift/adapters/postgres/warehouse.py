@@ -295,14 +295,11 @@ class PostgresWarehouse:
 
     def compare_scratch(self) -> list[Difference] | None:
         """Return in what this star and its ledger are not what its scratch has; None where they have not come
-        to the same batch."""
+        to the same batch. Raises LostRace where that is not of the same generation."""
         from starlift.adapters.postgres.comparing import compare
 
-        live, scratch = self._schemas, self._schemas.scratch
         with self._transaction("starlift verify", "ISOLATION LEVEL REPEATABLE READ") as connection:
-            if turn.applied_seq(connection, live) != turn.applied_seq(connection, scratch):
-                return None
-            return compare(connection, live, scratch)
+            return compare(connection, self._schemas, self._schemas.scratch)
 
     @property
     def build(self) -> PostgresWarehouse:
