@@ -29,7 +29,8 @@ from tests.load.conftest import own_sql
 from tests.postgres import PostgresForTests, SourceDatabase, WarehouseDatabase, connected
 from tests.types.corpus import CASES, ODD, TYPES_DDL, Case
 
-LIMITS = Limits(margin=timedelta(), lock_wait=timedelta(seconds=5))
+LIMITS = Limits(margin=timedelta(), lock_wait=timedelta(seconds=5), memory=1_000_000_000)
+"""With memory for all values in one batch."""
 SETTINGS = "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'"
 
 
