@@ -9,7 +9,7 @@ import pytest
 
 from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
-from starlift.entrypoints import collecting, commands, rebuilding, verifying
+from starlift.entrypoints import collecting, commands, rebuilding, status, verifying
 from starlift.entrypoints.answers import Answer
 from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError
 from starlift.stages.beginning import first_batch
@@ -113,10 +113,10 @@ def test_from_a_checkpoint_everything_goes_on_without_what_was_before(lived: Pro
     assert lived.cycle()["seq"] == 6
     assert lived.differences() == deleted
     assert lived.query("SELECT count(*) FROM history_fact_payment") > history
-    assert lived.starlift("status").code == 0
+    assert status.report(lived.pipeline()).errors == ()
 
-    replayed = lived.starlift("replay", "--into", "again")
-    assert (replayed.code, replayed.document["first"], replayed.document["seq"]) == (0, 5, 6), replayed
+    replayed = commands.replay(commands.Call(lived.pipeline(), Namespace(into="again"))).document or {}
+    assert (replayed["first"], replayed["seq"]) == (5, 6)
     assert current(lived, "again") == current(lived, "public")
 
     assert walked(lived) == (0, 5, 6)
@@ -127,14 +127,13 @@ def test_from_a_checkpoint_everything_goes_on_without_what_was_before(lived: Pro
 
     with pytest.raises(HeldError, match="begins with checkpoint 5, the star with batch 1: no replay"):
         verifying.answer(lived.pipeline(), UNWATCHED, deep=True)
-    refused = lived.starlift("rebuild")
-    assert refused.code == 4
-    assert refused.document["error"]["hint"].endswith("starlift rebuild --from-checkpoint 5")
-    assert re.search(r"loses [1-9][\d,]* older versions", refused.document["error"]["message"])
+    with pytest.raises(HeldError, match=r"loses [1-9][\d,]* older versions") as refused:
+        rebuilt(lived)
+    assert refused.value.hint.endswith("starlift rebuild --from-checkpoint 5")
     assert lived.query("SELECT min(seq) FROM starlift.applied") == [[1]]
     seen = current(lived, "public")
-    done = lived.starlift("rebuild", "--from-checkpoint", "5")
-    assert (done.code, done.document["first"], done.document["seq"]) == (0, 5, 6), done
+    done = rebuilt(lived, first=5).document or {}
+    assert (done["first"], done["seq"]) == (5, 6)
     assert lived.query("SELECT min(seq) FROM starlift.applied") == [[5]]
     assert current(lived, "public") == seen
     assert lived.differences().keys() == {"dim_design"}

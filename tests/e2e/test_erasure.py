@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import pytest
+
 from starlift.core import paths
+from starlift.entrypoints.cli import main
 from tests.e2e import privacy
 from tests.e2e.project import Project
 
@@ -47,7 +51,12 @@ def commands() -> list[str]:
     return block[1].splitlines()
 
 
-def test_after_the_commands_of_the_document_a_value_is_nowhere(lived: Project) -> None:
+def test_after_the_commands_of_the_document_a_value_is_nowhere(
+    lived: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(lived.folder)
+    for name, value in lived.values.items():
+        monkeypatch.setenv(name, value)
     with lived.application() as application:
         application.run(LEAVES_TRACES)
     lived.cycle()
@@ -59,11 +68,9 @@ def test_after_the_commands_of_the_document_a_value_is_nowhere(lived: Project) -
         application.run(ERASED_AT_THE_SOURCE)
     seq = ""
     for command in commands():
-        ran = lived.starlift(*command.replace("SEQ", seq).split()[1:])
-        assert ran.code == 0, ran
-        seq = seq or str(ran.document["checkpoint"])
+        assert main([*command.replace("SEQ", seq).split()[1:], "--json"]) == 0, command
+        seq = seq or str(json.loads(capsys.readouterr().out)["checkpoint"])
     assert seq == "5"
     assert holders(lived) == set()
     assert not litter.exists()
-    assert lived.starlift("verify").code == 0
-    assert lived.starlift("verify-log").code == 0
+    assert [main(["verify"]), main(["verify-log"])] == [0, 0]
