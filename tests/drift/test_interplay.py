@@ -88,3 +88,11 @@ def test_a_table_that_is_held_in_the_middle_of_its_chunks_is_compared_among_the_
     project.run()
     said = project.starlift("verify")
     assert (said.code, said.json["tables"]["visit"]["pending"]) == (0, 0)
+
+
+def test_what_a_rebuild_is_the_first_to_find_missing_is_asked_for(project: Project) -> None:
+    project.change("DELETE FROM visit WHERE id = 2")
+    assert project.starlift("extract").code == 0
+    assert project.starlift("rebuild").code == 0
+    assert project.run()["star"]["fact_visit"]["tombstones"] == 1
+    assert project.run()["outcome"] == "nothing"

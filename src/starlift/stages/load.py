@@ -56,23 +56,25 @@ def load(
     return pending.loaded
 
 
-def fill(
+def fill(  # noqa: PLR0913, PLR0917 - what it takes from, puts into, lets through and asks of
     processed: Lake,
     target: Warehouse,
     watch: Watch = UNWATCHED,
     confirmed: Container[int] = (),
     released: Container[int] = (),
-    apart: int | None = None,
+    ingestion: Lake | None = None,
+    reached: int = 0,
 ) -> list[Loaded]:
     """Apply the batches that a star beside the live one has not, each in a transaction of its own, up to the
-    last with which the star is whole. Return what each did. As `load`, but asks nothing.
+    last with which the star is whole. Return what each did. As `load`.
 
-    apart: the batch after which chunks and what closes them are one transaction, None for never: where one of
-    them is held, the star is left whole."""
-    pending = _Pending(processed, None, watch, confirmed, released)
+    reached: the last batch that the live star has. What that has given rise to is not asked again. Of later
+    ones, if there is a live star, chunks and what closes them are one transaction: where one of them is held,
+    the star is left whole."""
+    pending = _Pending(processed, ingestion, watch, confirmed, released, reached)
     last = target.applied()
     for batches in pending.sets(last.seq if last else pending.start):
-        if apart is not None and batches[0] > apart:
+        if reached and batches[0] > reached:
             pending.apply_together(target, batches)
             continue
         for seq in batches:
@@ -84,13 +86,15 @@ def fill(
 
 @dataclass
 class _Pending:
-    """What the lake has and the warehouse has not. loaded: what each batch did that was applied."""
+    """What the lake has and the warehouse has not. asked: up to which batch all is asked already. loaded:
+    what each batch did that was applied."""
 
     processed: Lake
     ingestion: Lake | None
     watch: Watch
     confirmed: Container[int]
     released: Container[int]
+    asked: int = 0
     loaded: list[Loaded] = field(default_factory=list)
 
     @cached_property
@@ -184,7 +188,8 @@ class _Pending:
 
     def _asking(self, seq: int, data: bytes) -> _Asking:
         manifest = chain.processed(self.processed, seq, data)
-        return _Asking(self.processed, self.ingestion, manifest, sha256(data))
+        ingestion = self.ingestion if seq > self.asked else None
+        return _Asking(self.processed, ingestion, manifest, sha256(data))
 
     def _read(self, data: bytes, head: int) -> Batch:
         # it loads Arrow: half a second when nothing is pending

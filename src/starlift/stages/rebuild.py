@@ -115,8 +115,7 @@ def _publish(
     _require_own(parts, lake, target)
     try:
         past = range(reached + 1)
-        apart = reached or None
-        rebuilt.loaded += fill(lake, target, parts.watch, confirmed=past, released=known, apart=apart)
+        rebuilt.loaded += fill(lake, target, parts.watch, past, known, parts.ingestion, reached)
     except HeldError as error:
         rebuilt.held = _passed(error, _seq(target), reached)
     target.check(parts.refs)
