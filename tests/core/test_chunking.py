@@ -178,11 +178,17 @@ def test_tables_that_models_join_come_first_then_those_of_dimensions_then_the_sm
 
 
 def test_the_budget_is_what_memory_leaves_and_never_nothing() -> None:
-    assert chunking.budget(Limits(memory=345_000_000, max_rows=9)) == Budget(9, 20_000_000)
+    assert chunking.budget(Limits(memory=345_000_000, max_rows=9)) == Budget(9, 22_500_000)
     assert chunking.budget(Limits(memory=1)).bytes == chunking.LEAST
     assert not Budget(1, 1).spent
     assert Budget(9, 9).less(9, 3).spent
     assert Budget(9, 9).less(3, 9).spent
+
+
+def test_bytes_of_keys_weigh_more_than_others() -> None:
+    assert chunking.weight(100, 0) == 1
+    assert 1 < chunking.weight(100, 10) < chunking.weight(100, 90) < chunking.weight(1, 1)
+    assert chunking.weight(100, 900) == chunking.weight(1, 1), "whatever is taken for the key"
 
 
 def test_what_is_left_is_what_was_counted_and_has_not_come() -> None:

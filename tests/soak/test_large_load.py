@@ -6,6 +6,7 @@ STARLIFT_SOAK_ORDERS says how many orders; without it nothing is run. `-s` shows
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess  # nosec B404
 import time
@@ -19,7 +20,7 @@ from tests import totesys_large
 from tests.e2e import chain
 from tests.e2e.project import STARLIFT, Project, new_project
 from tests.e2e.test_chunks import NOTHING, ROWS, built, manifest
-from tests.postgres import PostgresForTests
+from tests.postgres import SQL, PostgresForTests
 
 CEILING = 256_000_000
 """Bytes: `memory` of the configuration, as it is if nothing is said."""
@@ -99,3 +100,46 @@ def test_a_first_load_of_millions_of_rows_killed_five_times_completes_within_its
         assert large.query(f"SELECT count(*), sum({table}_id) FROM current_fact_{table}") == there
     assert chain.faults(large) == []
     assert max(run.peak for run in runs) <= CEILING
+
+
+LONG_KEYS = """
+CREATE TABLE thing (id text PRIMARY KEY, n integer NOT NULL);
+INSERT INTO thing SELECT repeat(md5(CAST(n AS text)), 3), n FROM generate_series(1, 250000) AS n;
+"""
+FILES = {
+    "warehouse/020_star.sql": "-- schema: star\nCREATE TABLE dim_thing (id varchar PRIMARY KEY, n int);\n",
+    "models/dim_thing.sql": (
+        "-- One row per thing.\n-- kind: dimension\n-- key: id\n-- from: thing\nSELECT id, n FROM thing\n"
+    ),
+    "pipeline.toml": (
+        '[source]\nname = "keys"\n[limits]\nmax_rows = 50000\n'
+        '[tables.thing]\nkey = ["id"]\ncolumns = ["id", "n"]\n'
+    ),
+}
+
+
+def test_rows_that_are_nothing_but_long_keys_are_loaded_and_read_again_within_the_same_memory(
+    postgres: PostgresForTests, tmp_path: Path
+) -> None:
+    """They need twice as much as others."""
+    for folder in ("models", "warehouse", "checks"):
+        (tmp_path / "sql" / folder).mkdir(parents=True)
+    shutil.copy(SQL / "warehouse/010_pipeline.sql", tmp_path / "sql/warehouse")
+    for name, text in FILES.items():
+        (tmp_path / "sql" / name).write_text(text)
+    with (
+        postgres.other_source("long_keys", LONG_KEYS, ("public",)) as source,
+        postgres.warehouse() as warehouse,
+    ):
+        project = Project(source, warehouse, tmp_path, tmp_path / "sql")
+        for lake in project.lakes.values():
+            lake.mkdir()
+        project.migrate()
+        runs = [watched(project, lambda: False)]
+        with project.application() as application:
+            application.run("UPDATE thing SET n = n + 1")
+        runs.append(watched(project, lambda: False))
+        print("\nlong keys:", *(f"{run.peak / 1e6:.0f} MB" for run in runs))  # noqa: T201
+        assert [run.code for run in runs] == [0, 0], (tmp_path / "said").read_text()
+        assert project.query("SELECT count(*), sum(n) FROM dim_thing") == [[250_000, 31_250_375_000]]
+        assert max(run.peak for run in runs) <= CEILING

@@ -27,13 +27,15 @@ from starlift.stages.watch import UNWATCHED, Watch
 @dataclass(frozen=True)
 class Run:
     """One run of the pipeline. ranks: how soon each table is to be read where not all fit into one batch; see
-    `starlift.core.chunking.rank`. widths: bytes of a line by table, as far as the run has seen lines."""
+    `starlift.core.chunking.rank`. widths, weights: bytes of a line by table, and what each of them counts for
+    (`starlift.core.chunking.weight`), as far as the run has seen lines."""
 
     run_id: str
     code_version: str
     watch: Watch = UNWATCHED
     ranks: Mapping[str, int] = field(default_factory=dict)
     widths: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

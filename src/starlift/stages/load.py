@@ -155,6 +155,8 @@ class _Pending:
         return None
 
     def _publish(self, warehouse: LiveWarehouse, closed: str) -> bool:
+        rows = sum(file.rows for manifest in self._following(self.start) for file in manifest.star)
+        self.watch("publish", "the star", rows)
         if warehouse.publish(self._manifest(self.start + 1).models, last=closed) is None:
             raise _overtaken()
         return True

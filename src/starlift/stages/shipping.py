@@ -73,7 +73,7 @@ class _Shipment:
             writer = PartWriter(self.lake, name, seq, self.run.run_id, paths.data)
             self.bring(by_name[name], writer, budget)
             files[name] = writer.close()
-            budget = budget.less(writer.rows, writer.size)
+            budget = budget.less(writer.rows, int(writer.size * self._weight(by_name[name])))
         return Batch(files, round(time.monotonic() - began, 3))
 
     def bring(self, poll: TablePoll, writer: PartWriter, budget: Budget) -> None:
@@ -99,16 +99,23 @@ class _Shipment:
             if rows:
                 after = _key(writer.last, poll.spec.key)
                 self.run.widths[poll.spec.name] = size / rows
+                found = chunking.weight(size / rows, sum(len(part.encode()) for part in after))
+                self.run.weights[poll.spec.name] = max(self.run.weights.get(poll.spec.name, 1), found)
             ended = size < bound.bytes and (bound.rows is None or rows < bound.rows)
-            budget = budget.less(rows, size)
+            budget = budget.less(rows, int(size * self._weight(poll)))
         poll.brought = Brought(first.rows + writer.rows, after, ended)
 
     def _bound(self, poll: TablePoll, budget: Budget) -> Bound:
         """With a number of rows the source finds them by the index; where all will come, it need not."""
         width = self.run.widths.get(poll.spec.name) or _guess(poll)
-        rows = min(int(budget.bytes / width * _MORE) + 1, budget.rows)
+        size = int(budget.bytes / self._weight(poll)) + 1
+        rows = min(int(size / width * _MORE) + 1, budget.rows)
         all_come = not poll.going_on and poll.about - poll.brought.rows <= rows
-        return Bound(None if all_come else rows, budget.bytes)
+        return Bound(None if all_come else rows, size)
+
+    def _weight(self, poll: TablePoll) -> float:
+        """Of a table of which nobody has seen a line, it may be all key."""
+        return self.run.weights.get(poll.spec.name) or chunking.weight(1, 1)
 
 
 def _guess(poll: TablePoll) -> float:
