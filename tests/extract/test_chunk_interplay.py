@@ -104,3 +104,18 @@ def test_a_view_that_is_read_whole_each_time_does_not_keep_chunks_from_closing(
     finally:
         shop.run("ROLLBACK PREPARED 'forgotten'")
     assert len(manifests(extractor)) < 9
+
+
+def test_a_table_whose_cursor_is_taken_from_it_while_under_way_begins_anew(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    stock(shop, 6)
+    extractor = in_chunks(extractor_of, mode="timestamp", cursor="changed")
+    extractor.poll()
+    shop.run("UPDATE item SET name = 'z', changed = now()")
+    assert extractor.poll(watch=Between(lambda: STOP)).partial
+    item = extractor.config.tables["item"]
+    extractor.config.tables["item"] = replace(item, cursor=None, mode="xid")
+    shop.run("UPDATE item SET name = 'y' WHERE id = 10")
+    assert not extractor.poll().partial
+    assert extractor.names() == shop.names()

@@ -158,10 +158,12 @@ def plan(
 
 def _go_on(poll: TablePoll, *, same: bool) -> TablePoll:
     """Return the next chunk of a table under way: the first anew where its shape, or what it consists of,
-    is no longer the same, since rows may then lie behind that were not there when the chunks came past."""
+    is no longer the same, since rows may then lie behind that were not there when the chunks came past; or
+    where it is read by a cursor that is not declared any more."""
     assert poll.state is not None  # noqa: S101 - only of tables under way
     state = poll.state
-    if not same or state.relations != poll.found.relations:
+    other_cursor = state.mode == "timestamp" and state.cursor != poll.spec.cursor
+    if not same or other_cursor or state.relations != poll.found.relations:
         state = poll.as_found(chunking.again(state))
     read = chunking.resume(poll.read, state)
     return replace(poll, state=state, read=read, mode=state.mode, want=NOTHING, going_on=True, by_chunks=True)
