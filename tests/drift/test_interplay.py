@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -13,9 +15,11 @@ from starlift.entrypoints import local
 from starlift.errors import LostRace
 from starlift.settings import Settings
 from starlift.stages.generations import Within
+from starlift.stages.load import load
 from starlift.stages.rebuild import Parts, rebuild
 from starlift.stages.watch import Watch
 from tests.drift.project import Project
+from tests.postgres import connected
 
 
 def pipeline(project: Project) -> Pipeline:
@@ -96,3 +100,37 @@ def test_what_a_rebuild_is_the_first_to_find_missing_is_asked_for(project: Proje
     assert project.starlift("rebuild").code == 0
     assert project.run()["star"]["fact_visit"]["tombstones"] == 1
     assert project.run()["outcome"] == "nothing"
+
+
+class Dying:
+    """A warehouse whose load is killed when it comes to publish."""
+
+    def __init__(self, warehouse: Any) -> None:
+        self._warehouse = warehouse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    def publish(self, *_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_star_that_is_built_and_not_published_is_what_the_next_run_publishes(project: Project) -> None:
+    for lake in ("ingestion", "processed"):
+        shutil.rmtree(project.folder / lake)
+        (project.folder / lake).mkdir()
+    with connected(project.warehouse.owner) as owner:
+        owner.run("DROP SCHEMA starlift CASCADE")
+        owner.run("DROP TABLE dim_date, dim_client, fact_sale, fact_visit CASCADE")
+    assert project.starlift("migrate").code == 0
+    project.declare({"[limits]": "[limits]\nmax_rows = 4"})
+    for stage in ("extract", "transform"):
+        assert project.starlift(stage).code == 0
+    of = pipeline(project)
+    with of.warehouse as warehouse:
+        dying: Any = Dying(warehouse)
+        with pytest.raises(KeyboardInterrupt):
+            load(of.processed, dying)
+    assert project.query("SELECT count(*) FROM starlift.applied") == [[0]]
+    project.run()
+    assert project.query("SELECT id FROM current_fact_visit ORDER BY 1") == [[1], [2]]

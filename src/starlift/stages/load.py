@@ -42,9 +42,9 @@ def load(
     pending = _Pending(processed, ingestion, watch, confirmed, released)
     last = warehouse.applied()
     try:
-        if last is None and pending.begins_with_chunks and not pending.build(warehouse):
-            return pending.loaded
-        if pending.loaded:
+        if last is None and pending.begins_with_chunks:
+            if not pending.build(warehouse):
+                return pending.loaded
             last = warehouse.applied()
         for batches in pending.sets(last.seq if last else pending.start):
             pending.apply_together(warehouse, batches)
