@@ -14,7 +14,7 @@ from sections import Section, run, run_sections, tests_on
 SECTIONS: dict[str, Section] = {
     f"postgres-{version}": partial(tests_on, str(version)) for version in range(13, 19)
 }
-# a first load of six million rows, killed five times; some twenty minutes
+# a first load of six million rows, killed five times; some ten minutes
 SECTIONS["large-load"] = partial(run, "pytest", "-n", "0", "-s", "tests/soak", STARLIFT_SOAK_ORDERS="2000000")
 
 if __name__ == "__main__":
