@@ -178,7 +178,7 @@ def test_tables_that_models_join_come_first_then_those_of_dimensions_then_the_sm
 
 
 def test_the_budget_is_what_memory_leaves_and_never_nothing() -> None:
-    assert chunking.budget(Limits(memory=345_000_000, max_rows=9)) == Budget(9, 22_500_000)
+    assert chunking.budget(Limits(memory=348_000_000, max_rows=9)) == Budget(9, 30_000_000)
     assert chunking.budget(Limits(memory=1)).bytes == chunking.LEAST
     assert not Budget(1, 1).spent
     assert Budget(9, 9).less(9, 3).spent
