@@ -23,12 +23,14 @@ from sections import ROOT, WORKERS, Section, run, run_sections, tests_on
 KNOWN_VULNERABLE = "https://pypi.org/pypi/requests/2.19.0/json"
 """What pip-audit asks of its service, for a version with known vulnerabilities."""
 
-IN_BETWEEN = ("tests/types", "tests/extract", "tests/load", "tests/e2e/test_first_load.py")
+IN_BETWEEN = ("tests/types/test_corpus.py", "tests/extract", "tests/load", "tests/e2e/test_first_load.py")
 """Tests on a version between the oldest and the newest: the values, the polls and the loads."""
 
 ON_THE_OLDEST = (
     *IN_BETWEEN,
+    "tests/types",
     "tests/connection",
+    "tests/doctor",
     "tests/initialise",
     "tests/shop",
     "tests/totesys/test_loading.py",
