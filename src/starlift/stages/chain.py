@@ -12,7 +12,7 @@ from typing import TypeVar
 from starlift.core import paths
 from starlift.core.manifest import Manifest, Processed, sha256
 from starlift.errors import HeldError
-from starlift.ports import Lake
+from starlift.ports import Applied, Lake
 from starlift.stages import log
 
 _M = TypeVar("_M", Manifest, Processed)
@@ -50,6 +50,12 @@ def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Proce
     if numbers:
         raise missing(lake, 1, ", and the lake has no checkpoint to begin with")
     return 0
+
+
+def has(lake: Lake, applied: Applied) -> bool:
+    """Return whether a processed lake has the last batch of a warehouse, with the same manifest."""
+    stored = lake.get(paths.manifest(applied.seq))
+    return stored is not None and sha256(stored) == applied.manifest_sha256
 
 
 def missing(lake: Lake, seq: int, more: str = "") -> HeldError:

@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import Any
 
 from starlift.core import paths
-from starlift.core.manifest import canonical, sha256
+from starlift.core.manifest import canonical
 from starlift.core.models import Model
 from starlift.errors import HeldError, LostRace
 from starlift.ports import Applied, Lake
-from starlift.stages import log
+from starlift.stages import chain, log
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,7 @@ class Generations:
         """Return the newest generation, the current or an older one, that the last batch of a warehouse is
         of; None where it is of none."""
         for number in range(self.current, -1, -1):
-            stored = self.of(number).get(paths.manifest(applied.seq))
-            if stored is not None and sha256(stored) == applied.manifest_sha256:
+            if chain.has(self.of(number), applied):
                 return number
         return None
 

@@ -138,7 +138,7 @@ class _Pending:
         models = self._manifest(self.start + 1).models
         target.prepare(models)
         last = target.applied()
-        if last is not None and not _is_of(self.processed, last):
+        if last is not None and not chain.has(self.processed, last):
             target.discard()
             target.prepare(models)
             last = None
@@ -238,16 +238,11 @@ class _Asking:
 
 def _require_same_lake(processed: Lake, last: Applied) -> None:
     """An idle pipeline and a wrong address look alike: both have nothing pending."""
-    if not _is_of(processed, last):
+    if not chain.has(processed, last):
         raise HeldError(
             f"batch {last.seq} of the warehouse did not come from the lake {processed.root}",
             "correct STARLIFT_PROCESSED or STARLIFT_WAREHOUSE_URL, then: starlift load",
         )
-
-
-def _is_of(processed: Lake, applied: Applied) -> bool:
-    data = processed.get(paths.manifest(applied.seq))
-    return data is not None and sha256(data) == applied.manifest_sha256
 
 
 def _overtaken() -> LostRace:

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlift.core import paths
 from starlift.core.holding import Hold, too_many
-from starlift.core.manifest import Column, Manifest, ModelRef, sha256
+from starlift.core.manifest import Column, Manifest, ModelRef
 from starlift.core.models import REBUILD, Model, changes
 from starlift.core.padding import Shape, Shapes, padded, shapes_of
 from starlift.errors import ConfigurationError, HeldError, LostRace, TooManyRejected
@@ -121,7 +121,7 @@ def _publish(
     target.check(parts.refs)
     parts.warehouse.rehearse(parts.refs)
     last = target.applied()
-    if last is not None and not _has(lake, last):
+    if last is not None and not chain.has(lake, last):
         raise LostRace("another rebuild has begun anew", "nothing is lost; see: starlift status")
     rebuilt.seq = last.seq if last else 0
     generations.commit(parts.processed, rebuilt.generation, rebuilt.seq)
@@ -154,7 +154,7 @@ def _transform(parts: Parts, found: Generations, number: int, known: Container[i
 def _require_own(parts: Parts, lake: Lake, target: BuildTarget) -> None:
     """Begin anew where what the target has is of another generation."""
     last = target.applied()
-    if last is not None and not _has(lake, last):
+    if last is not None and not chain.has(lake, last):
         target.discard()
         target.prepare(parts.refs)
 
@@ -192,14 +192,9 @@ class _LetThrough:
         )
 
 
-def _has(lake: Lake, applied: Applied) -> bool:
-    stored = lake.get(paths.manifest(applied.seq))
-    return stored is not None and sha256(stored) == applied.manifest_sha256
-
-
 def _number(parts: Parts, found: Generations, applied: Applied | None, differing: Mapping[str, str]) -> int:
     """Return the generation to make: the current one where only publishing it is left."""
-    left = found.current and not differing and applied and not _has(found.lake, applied)
+    left = found.current and not differing and applied and not chain.has(found.lake, applied)
     if left and parts.first in (None, first_of(found.making(found.current))):
         return found.current
     first = first_batch(parts.ingestion, parts.history, parts.first)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlift.core import paths
-from starlift.core.manifest import sha256
 from starlift.errors import ConfigurationError
 from starlift.ports import Lake, Loaded, Replica
 from starlift.stages import chain, log
@@ -30,13 +28,11 @@ def replay(
         raise ConfigurationError(f"there is no batch in the lake {processed.root} to replay", "starlift run")
     replica.begin(chain.processed(processed, seq, stored).models)
     last = replica.applied()
-    if last is not None:
-        known = processed.get(paths.manifest(last.seq))
-        if known is None or sha256(known) != last.manifest_sha256:
-            raise ConfigurationError(
-                f"schema {schema} holds a replay of another history: its batch {last.seq} is not that of the "
-                f"lake {processed.root}",
-                f"drop it, or take another: starlift replay --into {schema}_2",
-            )
+    if last is not None and not chain.has(processed, last):
+        raise ConfigurationError(
+            f"schema {schema} holds a replay of another history: its batch {last.seq} is not that of the "
+            f"lake {processed.root}",
+            f"drop it, or take another: starlift replay --into {schema}_2",
+        )
     # what a person confirmed, or would have to, is a part of the history
     return fill(processed, replica, watch, confirmed=range(seq + 1), released=range(seq + 1))
