@@ -19,7 +19,6 @@ _STEPS = 100
 """Manifests to walk from a hint that lags, before a listing, which finds a thousand a request, is cheaper."""
 
 _HINT = re.compile(rb"\s*([0-9]{1,20})\s*")
-_MANIFEST = re.compile(r"manifests/([0-9]{20})\.json")
 
 _logger = logging.getLogger(__name__)
 
@@ -122,8 +121,8 @@ def hinted(lake: Lake, key: str) -> int:
 
 def numbers(lake: Lake) -> list[int]:
     """Return the numbers of all manifests that are there, in ascending order."""
-    matches = map(_MANIFEST.fullmatch, lake.keys("manifests/"))
-    return [int(match[1]) for match in matches if match]
+    found = map(paths.manifest_batch, lake.keys("manifests/"))
+    return [seq for seq in found if seq is not None]
 
 
 def _newest_listed(lake: Lake) -> tuple[int, bytes | None]:
