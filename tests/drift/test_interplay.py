@@ -54,7 +54,7 @@ def rebuilt(project: Project, comment: str, deed: Callable[[], object]) -> None:
     lake = Eventful(of.processed_root, "", deed)
     with of.warehouse as warehouse:
         made_by = of.models, of.engine, of.code_version
-        rebuild(Parts(of.ingestion, lake, warehouse, warehouse, *made_by, share=1.0))
+        rebuild(Parts(of.ingestion, lake, warehouse, *made_by, share=1.0))
 
 
 def test_of_two_rebuilds_of_other_models_one_publishes_its_own_star_or_none(project: Project) -> None:

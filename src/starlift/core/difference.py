@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHOWN = 20
+"""Keys of one difference that are named; the others are counted."""
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -37,7 +37,7 @@ def answer(
 
 
 def _named(found: Found) -> list[str]:
-    return [f"{doomed.lake.root.rstrip('/')}/{doomed.stored.key}" for doomed in found.doomed]
+    return [doomed.address for doomed in found.doomed]
 
 
 def _sums(found: Found) -> dict[str, tuple[int, int]]:

@@ -63,7 +63,6 @@ def _answer(
             pipeline.ingestion,
             pipeline.processed_root,
             warehouse,
-            warehouse,
             pipeline.models,
             pipeline.engine,
             pipeline.code_version,

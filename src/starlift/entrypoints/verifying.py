@@ -12,7 +12,7 @@ from starlift.core.manifest import ModelRef
 from starlift.core.models import REBUILD
 from starlift.entrypoints.answers import Answer, Cell, rows, table
 from starlift.errors import DriftError, HeldError, StarliftError
-from starlift.ports import Applied
+from starlift.ports import Applied, Lake
 from starlift.stages import chain, log
 from starlift.stages.deep import against_replay
 from starlift.stages.verify import Subject, Verified, verify
@@ -28,19 +28,18 @@ def answer(pipeline: Pipeline, watch: Watch, *, deep: bool = False) -> Answer:
         if applied is None:
             return Answer(_document(Verified(0)), "there is no batch in the warehouse yet")
         manifest = chain.landed(pipeline.ingestion, applied.seq, log.read(pipeline.ingestion, applied.seq))
-        subject = Subject(pipeline.config, manifest, _models(pipeline, applied))
+        processed = pipeline.processed.generations.loaded(applied)
+        subject = Subject(pipeline.config, manifest, _models(processed, applied))
         with pipeline.source as source:
             verified = verify(subject, source, inspection, watch)
     if deep:
         with pipeline.warehouse as warehouse:
-            processed = pipeline.processed.generations.loaded(applied)
             verified.replay = against_replay(processed, warehouse, watch)
     errors = tuple(_errors(verified))
     return Answer(_document(verified), _text(verified), errors)
 
 
-def _models(pipeline: Pipeline, applied: Applied) -> Sequence[ModelRef]:
-    lake = pipeline.processed.generations.loaded(applied)
+def _models(lake: Lake, applied: Applied) -> Sequence[ModelRef]:
     return chain.processed(lake, applied.seq, log.read(lake, applied.seq)).models
 
 
@@ -82,7 +81,6 @@ def _errors(verified: Verified) -> Iterator[StarliftError]:
             f"the warehouse is not as the load wrote it: {_first(verified.star)}",
             f"find out who wrote there, then make it again from what was landed: {REBUILD}",
         )
-
     if verified.replay:
         yield HeldError(
             f"the warehouse is not what a replay of the processed lake makes: {_first(verified.replay)}",

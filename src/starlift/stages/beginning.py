@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from starlift.core import paths
 from starlift.core.models import REBUILD
-from starlift.errors import ConfigurationError, HeldError
+from starlift.errors import HeldError
 from starlift.ports import Lake
 from starlift.stages import chain
 
@@ -33,15 +32,10 @@ def first_batch(ingestion: Lake, history: History, named: int | None) -> int:
     cost, where nobody named one and the star has history from before the earliest.
     """
     if named is not None:
-        data = ingestion.get(paths.manifest(named))
-        if data is None or not chain.landed(ingestion, named, data).is_start:
-            raise ConfigurationError(
-                f"batch {named} of the lake {ingestion.root} is no checkpoint",
-                "take a batch of kind bootstrap from starlift runs, or make one: starlift checkpoint",
-            )
+        if not chain.begins(ingestion, named, chain.landed):
+            raise chain.no_checkpoint(ingestion, named)
         return named
-    first = chain.before_start(ingestion, chain.landed) + 1
-    began = min(history.digests(), default=first)
+    first, began = beginnings(ingestion, chain.landed, history)
     if first > began:
         lost = history.versions_before(first)
         raise HeldError(
@@ -51,6 +45,14 @@ def first_batch(ingestion: Lake, history: History, named: int | None) -> int:
             f"restore the older objects, or let that history go: {FROM_CHECKPOINT} {first}",
         )
     return first
+
+
+def beginnings(lake: Lake, read: chain.Read, history: History) -> tuple[int, int]:
+    """Return the batches with which a lake and a star's history begin; without a history, the lake's twice.
+
+    What a star has from before its lake's beginning cannot be made again. read: as `chain.before_start`."""
+    first = chain.before_start(lake, read) + 1
+    return first, min(history.digests(), default=first)
 
 
 def first_of(making: Mapping[str, Any] | None) -> int:

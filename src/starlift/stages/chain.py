@@ -11,11 +11,14 @@ from typing import TypeVar
 
 from starlift.core import paths
 from starlift.core.manifest import Manifest, Processed, sha256
-from starlift.errors import HeldError
+from starlift.errors import ConfigurationError, HeldError
 from starlift.ports import Applied, Lake
 from starlift.stages import log
 
 _M = TypeVar("_M", Manifest, Processed)
+
+Read = Callable[[Lake, int, bytes], Manifest | Processed]
+"""`landed` or `processed`: how the manifests of a lake are read."""
 
 _RESTORE = "restore it (an earlier version, a backup), then: starlift run"
 
@@ -34,7 +37,7 @@ def processed(lake: Lake, seq: int, data: bytes, previous: str | None = None) ->
     return _checked(lake, seq, previous, lambda: Processed.decode(data))
 
 
-def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Processed]) -> int:
+def before_start(lake: Lake, read: Read) -> int:
     """Return the number before the earliest batch with which the log can begin: 0, unless the first batch
     has expired; then that before a checkpoint. read: `landed` or `processed`.
 
@@ -44,12 +47,25 @@ def before_start(lake: Lake, read: Callable[[Lake, int, bytes], Manifest | Proce
         return 0
     numbers = log.numbers(lake)
     for seq in numbers:
-        data = lake.get(paths.manifest(seq))
-        if data is not None and read(lake, seq, data).is_start:
+        if begins(lake, seq, read):
             return seq - 1
     if numbers:
         raise missing(lake, 1, ", and the lake has no checkpoint to begin with")
     return 0
+
+
+def begins(lake: Lake, seq: int, read: Read) -> bool:
+    """Return whether a batch is there with which the log can begin."""
+    data = lake.get(paths.manifest(seq))
+    return data is not None and read(lake, seq, data).is_start
+
+
+def no_checkpoint(lake: Lake, seq: int) -> ConfigurationError:
+    """Return the error for a batch that a person named as one to begin with, and that is none."""
+    return ConfigurationError(
+        f"batch {seq} of the lake {lake.root} is no checkpoint: nothing could begin with it",
+        "take a batch of kind bootstrap from starlift runs, or make one: starlift checkpoint",
+    )
 
 
 def has(lake: Lake, applied: Applied) -> bool:

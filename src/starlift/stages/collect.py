@@ -14,7 +14,7 @@ from typing import Literal
 
 from starlift.core import paths
 from starlift.core.manifest import Manifest, Processed
-from starlift.errors import ConfigurationError, HeldError
+from starlift.errors import HeldError
 from starlift.ports import Applied, Lake, ListedLake, Stored
 from starlift.stages import chain, generations, log
 from starlift.stages.generations import Generations
@@ -47,6 +47,11 @@ class Doomed:
     stored: Stored
     why: Why
 
+    @property
+    def address(self) -> str:
+        """The object's whole address."""
+        return _address(self.lake, self.stored)
+
 
 @dataclass
 class Found:
@@ -57,7 +62,11 @@ class Found:
 
     def keep(self, why: Stays, lake: Lake, stored: Stored) -> None:
         """Note that an object stays."""
-        self.stays.setdefault(why, []).append(f"{lake.root.rstrip('/')}/{stored.key}")
+        self.stays.setdefault(why, []).append(_address(lake, stored))
+
+
+def _address(lake: Lake, stored: Stored) -> str:
+    return f"{lake.root.rstrip('/')}/{stored.key}"
 
 
 def find(ingestion: ListedLake, processed: ListedLake, applied: Applied | None, wish: Wish) -> Found:
@@ -198,14 +207,10 @@ def _settled(processed: ListedLake, every: Generations, applied: Applied | None)
 
 def _check_checkpoint(ingestion: Lake, every: Generations, applied: Applied | None, seq: int) -> None:
     """Raise unless both lakes have the checkpoint and the warehouse has come past it."""
-    for lake, read in ((ingestion, chain.landed), (every.lake, chain.processed)):
-        data = lake.get(paths.manifest(seq))
-        batch = read(lake, seq, data) if data is not None else None
-        if batch is None or seq == 1 or not batch.is_start:
-            raise ConfigurationError(
-                f"batch {seq} of the lake {lake.root} is no checkpoint: nothing could begin with it",
-                "take a batch of kind bootstrap from starlift runs, or make one: starlift checkpoint",
-            )
+    reads: tuple[tuple[Lake, chain.Read], ...] = ((ingestion, chain.landed), (every.lake, chain.processed))
+    for lake, read in reads:
+        if seq == 1 or not chain.begins(lake, seq, read):
+            raise chain.no_checkpoint(lake, seq)
     if applied is None or applied.seq < seq or every.maker(applied) != every.current:
         raise HeldError(
             f"the warehouse has not come to checkpoint {seq} of the current generation",

@@ -12,7 +12,7 @@ from starlift.core.difference import Difference
 from starlift.errors import HeldError
 from starlift.ports import Applied, Lake, Replica
 from starlift.stages import chain
-from starlift.stages.beginning import FROM_CHECKPOINT, History
+from starlift.stages.beginning import FROM_CHECKPOINT, History, beginnings
 from starlift.stages.replay import replay
 from starlift.stages.watch import UNWATCHED, Watch
 
@@ -40,8 +40,7 @@ def against_replay(processed: Lake, warehouse: Comparable, watch: Watch = UNWATC
     processed: the generation that the warehouse has. Raises HeldError where the lake begins later than the
     star's history, and what `replay` raises.
     """
-    first = chain.before_start(processed, chain.processed) + 1
-    began = min(warehouse.digests(), default=first)
+    first, began = beginnings(processed, chain.processed, warehouse)
     if first > began:
         raise HeldError(
             f"the lake {processed.root} begins with checkpoint {first}, the star with batch {began}: no "

@@ -114,7 +114,6 @@ class Landing:
                 known[name] = replace(known[name], W=None, px=None, px_at=None)
         piece = replace(
             manifest,
-            kind="incremental",
             tables=known,
             inventory={},
             served=self.asked.answered,

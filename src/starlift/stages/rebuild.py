@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 from starlift.core import paths
 from starlift.core.holding import Hold, too_many
@@ -27,16 +27,19 @@ from starlift.stages.transform import Transformed, transform
 from starlift.stages.watch import UNWATCHED, Watch
 
 
+class Rebuildable(LiveWarehouse, History, Protocol):
+    """A warehouse that readers see, and what its star has of the past."""
+
+
 @dataclass(frozen=True)
 class Parts:
-    """What a rebuild works with. processed: the root of the processed lake. history: the warehouse's. models:
+    """What a rebuild works with. processed: the root of the processed lake. models:
     those of today. share: of a table's rows of a batch that may go into quarantine unasked. first: the
     checkpoint with which a person wants the star's history to begin; None: nothing of it may be lost."""
 
     ingestion: Lake
     processed: Lake
-    warehouse: LiveWarehouse
-    history: History
+    warehouse: Rebuildable
     models: Sequence[Model]
     engine: Engine
     code_version: str
@@ -197,7 +200,7 @@ def _number(parts: Parts, found: Generations, applied: Applied | None, differing
     left = found.current and not differing and applied and not chain.has(found.lake, applied)
     if left and parts.first in (None, first_of(found.making(found.current))):
         return found.current
-    first = first_batch(parts.ingestion, parts.history, parts.first)
+    first = first_batch(parts.ingestion, parts.warehouse, parts.first)
     shapes = shapes_of(_landed(parts.ingestion, first))
     making = {
         "format": 1,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from starlift.core import continuity, polling
 from starlift.core.config import PipelineConfig
-from starlift.core.difference import Difference
+from starlift.core.difference import SHOWN, Difference
 from starlift.core.identity import shortened
 from starlift.core.inventory import Sums
 from starlift.core.manifest import Manifest, ModelRef, TableState
@@ -22,9 +22,6 @@ from starlift.ports import Applied, Preflight, Source, SourceSnapshot
 from starlift.stages.polling import TablePoll, plan
 from starlift.stages.shapes import find_shapes
 from starlift.stages.watch import UNWATCHED, Watch
-
-SHOWN = 20
-"""Keys of one difference that are named; the others are counted."""
 
 ROWS_AT_ONCE = 50_000
 """Rows whose keys are compared at once: what of the source is in memory."""

@@ -61,9 +61,8 @@ def applied_digests(connection: pg8000.native.Connection) -> dict[int, str]:
 
 def newest_digest(connection: pg8000.native.Connection, schemas: Schemas) -> tuple[int, str]:
     """Return number and manifest's SHA-256 of the last batch applied in a pair of schemas."""
-    table = f"{identifier(schemas.pipeline)}.applied"
-    rows = connection.run(f"SELECT seq, manifest_sha256 FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608
-    return (rows[0][0], rows[0][1]) if rows else (0, "")
+    seq, _, digest = _newest(connection, schemas)
+    return seq, digest
 
 
 def versions_before(connection: pg8000.native.Connection, seq: int) -> int:
@@ -75,17 +74,15 @@ def versions_before(connection: pg8000.native.Connection, seq: int) -> int:
 
 def applied_seq(connection: pg8000.native.Connection, schemas: Schemas) -> int:
     """Return the number of the last batch applied in a pair of schemas, 0 where there is none."""
-    table = f"{identifier(schemas.pipeline)}.applied"
-    return int(connection.run(f"SELECT coalesce(max(seq), 0) FROM {table}")[0][0])  # noqa: S608 identifiers
+    return _newest(connection, schemas)[0]
 
 
 def require_closed(connection: pg8000.native.Connection, schemas: Schemas) -> None:
     """Raise HeldError where the last batch applied in a pair of schemas is a chunk."""
-    table = f"{identifier(schemas.pipeline)}.applied"
-    last = connection.run(f"SELECT seq, partial FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 identifiers
-    if last and last[0][1]:
+    seq, partial, _ = _newest(connection, schemas)
+    if partial:
         raise HeldError(
-            f"the batch is missing that closes batch {last[0][0]}, a chunk; nothing was published",
+            f"the batch is missing that closes batch {seq}, a chunk; nothing was published",
             "have the rest read: starlift run",
         )
 
@@ -93,9 +90,7 @@ def require_closed(connection: pg8000.native.Connection, schemas: Schemas) -> No
 def require_last(connection: pg8000.native.Connection, schemas: Schemas, digest: str | None) -> None:
     """Raise LostRace where the last batch applied in a pair of schemas is not of the manifest with this
     SHA-256, if one is given: another run has made it anew."""
-    table = f"{identifier(schemas.pipeline)}.applied"
-    last = connection.run(f"SELECT manifest_sha256 FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 identifiers
-    if digest is not None and (not last or last[0][0] != digest):
+    if digest is not None and _newest(connection, schemas)[2] != digest:
         raise LostRace(
             "another run has made the star anew in which this one was building; nothing was published",
             "nothing is lost; see: starlift status",
@@ -128,6 +123,14 @@ def require_turn(connection: pg8000.native.Connection, manifest: Processed, dige
         )
     if manifest.previous_sha256 != newest:
         raise _other_lake(manifest.seq)
+
+
+def _newest(connection: pg8000.native.Connection, schemas: Schemas) -> tuple[int, bool, str]:
+    """Return number, whether it is a chunk, and manifest's SHA-256 of the last batch applied; 0 for none."""
+    columns = "seq, partial, manifest_sha256"
+    table = f"{identifier(schemas.pipeline)}.applied"
+    rows = connection.run(f"SELECT {columns} FROM {table} ORDER BY seq DESC LIMIT 1")  # noqa: S608 identifiers
+    return tuple(rows[0]) if rows else (0, False, "")
 
 
 def _digest_of(connection: pg8000.native.Connection, seq: int) -> str | None:

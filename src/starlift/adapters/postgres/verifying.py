@@ -14,13 +14,10 @@ from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, DATE_KEY, StarTable, read_star
 from starlift.adapters.postgres.sweeping import ledger_sums
 from starlift.adapters.postgres.turn import last_applied
-from starlift.core.difference import Difference
+from starlift.core.difference import SHOWN, Difference
 from starlift.core.inventory import Sums
 from starlift.core.manifest import ModelRef
 from starlift.ports import Applied
-
-SHOWN = 20
-"""Keys of one difference that are read; the others are counted."""
 
 _ALIKE = ("smallint", "integer", "bigint", "uuid", "date", "boolean", "text", "character varying")
 """Types of a dimension's key that print in the star as they do at the source."""
