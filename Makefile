@@ -10,7 +10,7 @@ SETUP := .venv/.setup
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup demo demo-clean run-checks soak test format lock clean
+.PHONY: help setup demo demo-clean prove run-checks soak test format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,10 +27,13 @@ demo: setup ## The whole pipeline on this machine, with a PostgreSQL of its own;
 demo-clean: ## Stop the demo's PostgreSQL and remove .demo/
 	@if [ -d .demo ]; then $(MAKE) --no-print-directory setup && .venv/bin/starlift demo --clean; fi
 
+prove: setup ## No row is lost: two minutes of writers, kills and two peers; ONLY=stress runs one section
+	@.venv/bin/python scripts/prove.py $(addprefix --only ,$(ONLY))
+
 run-checks: setup ## Everything CI runs; ONLY=lint runs one section
 	@.venv/bin/python scripts/run_checks.py $(addprefix --only ,$(ONLY))
 
-soak: setup ## The long runs: PostgreSQL 13 to 18, a load of millions; ONLY=postgres-14 runs one section
+soak: setup ## The long runs: PostgreSQL 13 to 18, a load of millions, writers for ten minutes; ONLY=postgres-14 runs one section
 	@.venv/bin/python scripts/soak.py $(addprefix --only ,$(ONLY))
 
 test: setup ## The tests alone; ARGS='-k watermark' goes to pytest

@@ -16,6 +16,9 @@ SECTIONS: dict[str, Section] = {
 }
 # a first load of six million rows, killed five times; some ten minutes
 SECTIONS["large-load"] = partial(run, "pytest", "-n", "0", "-s", "tests/soak", STARLIFT_SOAK_ORDERS="2000000")
+# writers of every kind for ten minutes, and every setting that the peers offer
+SECTIONS["stress"] = partial(run, "python", "-m", "tests.stress", "--seconds", "600", "--most", "600")
+SECTIONS["peers"] = partial(run, "python", "-m", "bench.peers", "--all")
 
 if __name__ == "__main__":
     sys.exit(run_sections("soak", SECTIONS))

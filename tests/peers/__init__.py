@@ -1,0 +1,1 @@
+"""The trial of other tools beside this one."""
