@@ -1,4 +1,4 @@
-"""What the README shows under `make prove` is what it prints, but for the numbers, and these are as claimed."""
+"""What the README shows under `make prove` is what it prints, but for the numbers, and no row is lost in it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-
 from bench.peers.changes import CHANGES
 from bench.peers.tools import CHOICES, USUAL
 from bench.peers.trial import Trial
 from bench.peers.trial import table as table_of_peers
+
 from tests.stress.race import AFTER_XID, CONTROLS, TIMESTAMP, XID, Lost, Outcome
 from tests.stress.race import table as table_of_stress
 from tests.stress.writers import KINDS
