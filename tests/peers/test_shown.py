@@ -1,4 +1,4 @@
-"""What the README shows under `make prove` is what it prints, but for the numbers, and no row is lost in it."""
+"""What the README shows under `make prove` is what it prints, but for the numbers; no row is lost in it."""
 
 from __future__ import annotations
 
