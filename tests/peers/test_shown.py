@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench.peers.changes import CHANGES
@@ -35,10 +36,15 @@ def masked(text: str) -> list[str]:
     ]
 
 
-def printed(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return what is printed of a proof that counted nothing but zeros."""
+@pytest.fixture
+def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script."""
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    prove = importlib.import_module("prove")
+    return importlib.import_module("prove")
+
+
+def printed(prove: Any) -> str:
+    """Return what is printed of a proof that counted nothing but zeros."""
     nothing = Lost(0, 0, 0)
     names = (XID, TIMESTAMP, AFTER_XID, *CONTROLS)
     race = Outcome(0, 0, 0, 0, 0, dict.fromkeys(KINDS, 0), {}, dict.fromkeys(names, nothing))
@@ -47,8 +53,8 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> str:
     return "\n".join([table_of_stress(race), table_of_peers(trial), prove.kills_line(0)])
 
 
-def test_the_readme_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = [line for line in masked(printed(monkeypatch)) if line not in masked(shown())]
+def test_the_readme_shows_what_is_printed(prove: Any) -> None:
+    missing = [line for line in masked(printed(prove)) if line not in masked(shown())]
     assert missing == []
 
 
@@ -57,3 +63,18 @@ def test_the_readme_shows_no_row_lost() -> None:
     assert lines[XID][-3:] == ["0", "0", "0"]
     assert lines[TIMESTAMP][-3] == "0"
     assert [lines[change][-1] for change in CHANGES.values()] == ["0"] * 5
+
+
+@pytest.mark.parametrize(("holds", "code", "last"), [(True, 0, "All of it holds"), (False, 1, "FAILED: a")])
+def test_a_section_that_does_not_hold_fails_the_proof(
+    prove: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    holds: bool,
+    code: int,
+    last: str,
+) -> None:
+    monkeypatch.setattr(prove, "PROOFS", {"a": lambda: ("of a", holds), "b": lambda: ("of b", True)})
+    monkeypatch.setattr("sys.argv", ["prove"])
+    assert prove.main() == code
+    assert capsys.readouterr().out.startswith(f"of a\n\nof b\n\n{last}")
