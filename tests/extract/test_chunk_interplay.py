@@ -53,6 +53,19 @@ def test_a_request_that_is_answered_stays_so_in_a_snapshot_of_several_batches(
     ]
 
 
+def test_the_last_batch_of_a_snapshot_counts_the_rows(extractor_of: MakeExtractor, shop: Shop) -> None:
+    """Only a count tells of a delete; one that came beside changes of several batches has to be told of too."""
+    extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
+    extractor.poll()
+    shop.run("DELETE FROM item WHERE id = 1")
+    shop.run("UPDATE item SET name = repeat('x', 700000)")
+    extractor.poll()
+    assert [(each.partial, each.source_rows) for each in manifests(extractor)[1:]] == [
+        (True, {}),
+        (False, {"item": 2}),
+    ]
+
+
 def test_a_table_of_another_shape_whose_batches_broke_off_is_read_whole_again(
     extractor_of: MakeExtractor, shop: Shop
 ) -> None:

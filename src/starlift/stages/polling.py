@@ -88,8 +88,9 @@ class TablePoll:
 
     @property
     def passes(self) -> str:
-        """What the manifest says of how the table was read."""
-        return "+".join(sorted(self.read.passes)) if self.complete else "chunk"
+        """What the manifest says of how the table was read: of what came in several batches of one snapshot,
+        the last has it, for with that one the ledger has to have as many rows as were counted."""
+        return "+".join(sorted(self.read.passes)) if self.brought.ended and not self.going_on else "chunk"
 
     def list_keys(self) -> None:
         """Have the last batch of several list the keys where the table was read whole: none has every row."""
