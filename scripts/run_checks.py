@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from sections import ROOT, WORKERS, Section, run, run_sections, tests_on
+from sections import ROOT, SIMULATED, WORKERS, Section, run, run_sections, tests_on
 
 KNOWN_VULNERABLE = "https://pypi.org/pypi/requests/2.19.0/json"
 """What pip-audit asks of its service, for a version with known vulnerabilities."""
@@ -59,6 +59,12 @@ def check_tests() -> bool:
     passed = run("pytest", *WORKERS, "--cov", "--cov-report=")
     core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
     return run("coverage", "report", "--fail-under=95") and core and passed
+
+
+def check_simulation() -> bool:
+    """Histories of the real stages over ports in memory: as many as two minutes hold."""
+    simulation = ("python", "-m", "tests.simulation", *SIMULATED)
+    return run(*simulation, "--seconds", "120", "--least", "2000", "--coverage")
 
 
 def check_docs() -> bool:
@@ -149,6 +155,7 @@ SECTIONS: dict[str, Section] = {
     "types": check_types,
     "docs": check_docs,
     "tests": check_tests,
+    "simulation": check_simulation,
     "postgres-15": partial(tests_on, "15", *IN_BETWEEN),
     "postgres-13": partial(tests_on, "13", *ON_THE_OLDEST),
     "security": check_security,

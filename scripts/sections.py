@@ -80,3 +80,5 @@ def tests_on(version: str, *tests: str) -> bool:
 # a worker per core, each with a PostgreSQL of its own; four are enough on a big machine
 WORKERS = ("-n", str(min(4, os.cpu_count() or 1)), "--dist=worksteal")
 """Options of pytest."""
+SIMULATED = ("--workers", WORKERS[1])
+"""Options of tests.simulation."""

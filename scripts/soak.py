@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from sections import Section, run, run_sections, tests_on
+from sections import SIMULATED, Section, run, run_sections, tests_on
 
 # all tests on every version that starlift supports
 SECTIONS: dict[str, Section] = {
@@ -18,6 +18,10 @@ SECTIONS: dict[str, Section] = {
 SECTIONS["large-load"] = partial(run, "pytest", "-n", "0", "-s", "tests/soak", STARLIFT_SOAK_ORDERS="2000000")
 # writers of every kind for ten minutes, and every setting that the peers offer
 SECTIONS["stress"] = partial(run, "python", "-m", "tests.stress", "--seconds", "600", "--most", "600")
+# a hundred thousand histories, or as many as two hours hold
+SECTIONS["simulation"] = partial(
+    run, "python", "-m", "tests.simulation", *SIMULATED, "--seconds", "7200", "--most", "100000", "--coverage"
+)
 SECTIONS["peers"] = partial(run, "python", "-m", "bench.peers", "--all")
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_a_request_that_is_answered_stays_so_in_a_snapshot_of_several_batches(
 
 
 def test_the_last_batch_of_a_snapshot_counts_the_rows(extractor_of: MakeExtractor, shop: Shop) -> None:
-    """Only a count tells of a delete; one that came beside changes of several batches has to be told of too."""
+    """Only a count tells of a delete; beside changes that come in several batches it has to as well."""
     extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
     extractor.poll()
     shop.run("DELETE FROM item WHERE id = 1")
