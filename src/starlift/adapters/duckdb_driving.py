@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-import duckdb
-
-from starlift.adapters.duckdb_rules import ctes, nodes, wrong
+from starlift.adapters.duckdb_rules import ctes, functions, nodes, wrong
 from starlift.core.models import Model
 from starlift.errors import ConfigurationError
 
@@ -28,13 +27,11 @@ _SEVERAL_ROWS = {
 }
 
 
-def aggregate_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+@cache
+def aggregate_functions() -> frozenset[str]:
     """Return DuckDB's aggregate functions and the built-in macros that call one."""
-    functions = connection.sql(
-        "SELECT function_name, function_type, macro_definition FROM duckdb_functions() WHERE internal"
-    ).fetchall()
-    found = {name for name, kind, _ in functions if kind == "aggregate"}
-    macros = [(name, set(_CALLED.findall(text))) for name, _, text in functions if text]
+    found = {name for name, kind, _, _ in functions() if kind == "aggregate"}
+    macros = [(name, set(_CALLED.findall(text))) for name, _, _, text in functions() if text]
     size = 0
     while size != len(found):
         size = len(found)

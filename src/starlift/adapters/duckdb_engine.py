@@ -40,8 +40,6 @@ class DuckDBEngine:
         self._memory = memory
         self._opened: duckdb.DuckDBPyConnection | None = None
         self._references: dict[str, pa.Table] = {}
-        self._volatile: frozenset[str] = frozenset()
-        self._aggregates: frozenset[str] = frozenset()
         self._approved: dict[tuple[Model, str], str] = {}
 
     def run(self, model: Model, inputs: Mapping[str, pa.Table]) -> pa.Table:
@@ -66,12 +64,7 @@ class DuckDBEngine:
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if self._opened is None:
-            from starlift.adapters.duckdb_driving import aggregate_functions  # loads DuckDB: 0.25 s
-            from starlift.adapters.duckdb_rules import volatile_functions
-
             self._opened = _sandbox(self._memory)
-            self._aggregates = aggregate_functions(self._opened)
-            self._volatile = volatile_functions(self._opened)
             self._references = {name: _csv_table(data) for name, data in self._reference_data.items()}
         return self._opened
 
@@ -93,17 +86,17 @@ class DuckDBEngine:
         if key in self._approved:
             return self._approved[key]
         _check_case(model, tables)
-        from starlift.adapters.duckdb_driving import check_driving
-        from starlift.adapters.duckdb_rules import check_plan, check_text, statement
+        from starlift.adapters.duckdb_driving import aggregate_functions, check_driving
+        from starlift.adapters.duckdb_rules import check_plan, check_text, statement, volatile_functions
 
-        connection = self._connection()
-        check_driving(check_text(connection, model, self._volatile), model, self._aggregates)
+        connection, volatile = self._connection(), volatile_functions()
+        check_driving(check_text(connection, model, volatile), model, aggregate_functions())
         connection.execute("BEGIN")
         try:
             with _explained(model, has_rows=False):
                 for name, table in tables.items():
                     _create_empty(connection, name, table)
-                check_plan(connection, model, self._volatile)
+                check_plan(connection, model, volatile)
                 query = statement(model)
                 output = connection.sql(query)
                 _check_columns(model, output.columns)

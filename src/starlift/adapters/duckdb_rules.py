@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -55,15 +56,25 @@ def statement(model: Model) -> str:
     return text.decode()
 
 
-def volatile_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+@cache
+def functions() -> tuple[tuple[str, str, str | None, str | None], ...]:
+    """Return name, type, stability and macro definition of what DuckDB has built in: the same in every
+    connection, and asked for once a process, because it takes as long as opening two."""
+    with duckdb.connect(":memory:") as connection:
+        found = connection.sql(
+            "SELECT function_name, function_type, stability, macro_definition "
+            "FROM duckdb_functions() WHERE internal"
+        )
+        return tuple(found.fetchall())
+
+
+@cache
+def volatile_functions() -> frozenset[str]:
     """Return the functions whose result does not depend on their arguments alone: those that DuckDB
     declares so, those it forgets, and its built-in macros that use one of them or read its catalogue."""
-    functions = connection.sql(
-        "SELECT function_name, stability, macro_definition FROM duckdb_functions() WHERE internal"
-    ).fetchall()
-    found = {name for name, stability, _ in functions if stability not in (None, "CONSISTENT")}
+    found = {name for name, _, stability, _ in functions() if stability not in (None, "CONSISTENT")}
     found |= _CLOCK_FUNCTIONS | _CLOCK_WORDS
-    macros = [(name, set(_WORD.findall(text.lower()))) for name, _, text in functions if text]
+    macros = [(name, set(_WORD.findall(text.lower()))) for name, _, _, text in functions() if text]
     size = 0
     while size != len(found):
         size = len(found)
