@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from sections import ROOT, SIMULATED, WORKERS, Section, run, run_sections, tests_on
+from sections import ROOT, SIMULATED, WORKERS, Section, files_in_memory, run, run_sections, tests_on
 
 KNOWN_VULNERABLE = "https://pypi.org/pypi/requests/2.19.0/json"
 """What pip-audit asks of its service, for a version with known vulnerabilities."""
@@ -56,7 +56,8 @@ def check_types() -> bool:
 
 def check_tests() -> bool:
     """All tests with the branches they cover: all of the pure core, 95 % of everything."""
-    passed = run("pytest", *WORKERS, "--cov", "--cov-report=")
+    with files_in_memory():
+        passed = run("pytest", *WORKERS, "--cov", "--cov-report=")
     core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
     return run("coverage", "report", "--fail-under=95") and core and passed
 

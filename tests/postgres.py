@@ -25,7 +25,7 @@ from starlift.adapters.embedded.provision import (
     run_script,
     set_password,
 )
-from starlift.adapters.postgres.connection import Dsn
+from starlift.adapters.postgres.connection import Dsn, identifier
 from starlift.adapters.postgres.connection import connect as open_connection
 from tests.versions.choice import chosen
 
@@ -172,7 +172,7 @@ class PostgresForTests:
     @contextmanager
     def _database(self, kind: str, template: str, roles: tuple[str, ...]) -> Iterator[str]:
         name = f"{kind}_{next(self._numbers)}"
-        create_database(self._admin, name, template)
+        self._copy(template, name)
         try:
             with connected(self.url(name)) as admin:
                 for file in roles:
@@ -181,6 +181,11 @@ class PostgresForTests:
             yield name
         finally:
             drop_database(self._admin, name)
+
+    def _copy(self, template: str, name: str) -> None:
+        """Copy a database file by file, as PostgreSQL before 15 does: page by page takes twice the time."""
+        by_files = "STRATEGY file_copy" if self.version >= 15 else ""
+        self._admin.run(f"CREATE DATABASE {identifier(name)} TEMPLATE {identifier(template)} {by_files}")
 
     def _set_passwords(self, admin: pg8000.native.Connection) -> None:
         """Once a role: roles belong to the server, not to a database."""
@@ -218,6 +223,7 @@ def server_of_this_process(make: Callable[[str], EmbeddedServer] = new_server) -
     from this one and then removes it: a test run that is killed leaves nothing behind.
     """
     folder = tempfile.mkdtemp(prefix="starlift-tests-")
+    Path(folder).chmod(0o711)  # started by root, the server runs as another account, which passes through
     with subprocess.Popen(
         [sys.executable, "-c", _REAPER, folder], stdin=subprocess.PIPE, start_new_session=True
     ):

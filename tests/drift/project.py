@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 
 from starlift.core.manifest import Manifest
 from starlift.entrypoints.cli import main
-from tests.postgres import SQL, SourceDatabase, WarehouseDatabase, connected
+from tests.postgres import SQL, PostgresForTests, SourceDatabase, WarehouseDatabase, connected
 
 SOURCE = """
 CREATE TABLE maker (id integer PRIMARY KEY, name text NOT NULL);
@@ -155,11 +156,13 @@ class Project:
         return found
 
 
-def write_sql(folder: Path, models: Mapping[str, str] = MODELS, star: str = STAR) -> None:
-    """Write the small pipeline's `sql/`, with the pipeline's own tables and laws of any star."""
+def write_sql(
+    folder: Path, models: Mapping[str, str] = MODELS, star: str = STAR, config: str = CONFIG
+) -> None:
+    """Write a small pipeline's `sql/`, with the pipeline's own tables and laws of any star."""
     for part in ("models", "warehouse", "checks"):
         (folder / "sql" / part).mkdir(parents=True)
-    (folder / "sql" / "pipeline.toml").write_text(CONFIG)
+    (folder / "sql" / "pipeline.toml").write_text(config)
     for name, text in models.items():
         (folder / "sql" / "models" / f"{name}.sql").write_text(text)
     (folder / "sql" / "warehouse" / "010_pipeline.sql").write_text(
@@ -173,15 +176,28 @@ def write_sql(folder: Path, models: Mapping[str, str] = MODELS, star: str = STAR
         (folder / "sql" / "checks" / law).write_text((SQL / "checks" / law).read_text())
 
 
-@contextmanager
 def new_project(
-    source: SourceDatabase, warehouse: WarehouseDatabase, folder: Path, patch: pytest.MonkeyPatch
-) -> Iterator[Project]:
-    """Set up a small pipeline after its first batch, for a block."""
+    source: SourceDatabase,
+    warehouse: WarehouseDatabase,
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    **texts: Any,
+) -> Project:
+    """Set up a small pipeline after its first batch; `texts` replace those of its `sql/`."""
     for lake in ("ingestion", "processed"):
         (folder / lake).mkdir()
-    write_sql(folder)
+    write_sql(folder, **texts)
     project = Project(folder, source, warehouse, patch)
     assert project.starlift("migrate").code == 0
     project.run()
-    yield project
+    return project
+
+
+@contextmanager
+def copy_of(
+    original: Project, postgres: PostgresForTests, folder: Path, patch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A copy of a pipeline that nobody is connected to, in another folder, for a block."""
+    with postgres.copies(original.source, original.warehouse) as (source, warehouse):
+        shutil.copytree(original.folder, folder, dirs_exist_ok=True)
+        yield Project(folder, source, warehouse, patch)

@@ -114,7 +114,9 @@ class Project:
         """A process that runs many cycles soon, for a block; `values` replace some of the environment."""
         with subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.forks"],
-            env=self.environment(PYTHONPATH=os.pathsep.join([str(SQL.parent), *sys.path]), **values),
+            env=unmeasured(
+                self.environment(PYTHONPATH=os.pathsep.join([str(SQL.parent), *sys.path]), **values)
+            ),
             cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -170,6 +172,12 @@ class Project:
             str(path.relative_to(self.folder)): (status.st_size, status.st_mtime_ns, status.st_ino)
             for path, status in ((path, path.stat()) for path in files)
         }
+
+
+def unmeasured(environment: dict[str, str]) -> dict[str, str]:
+    """Take what tells a process to measure its coverage out of its environment: a fork that is killed, or
+    leaves as forks do, keeps none of it."""
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 class Forks:

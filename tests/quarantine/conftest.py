@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drift.project import Project, write_sql
+from tests.drift.project import Project, copy_of, new_project
 from tests.postgres import PostgresForTests
 
 SOURCE = """
@@ -46,18 +46,22 @@ CREATE TABLE fact_visit (
 """
 
 
-@pytest.fixture
-def project(postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A pipeline of the test's own, after its first batch."""
+@pytest.fixture(scope="session")
+def loaded(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A pipeline to be copied."""
+    texts = {"models": MODELS, "star": STAR, "config": CONFIG}
     with (
         postgres.other_source("quarantine_small", SOURCE, ("public",)) as source,
         postgres.warehouse() as warehouse,
+        pytest.MonkeyPatch.context() as patch,
     ):
-        for lake in ("ingestion", "processed"):
-            (tmp_path / lake).mkdir()
-        write_sql(tmp_path, MODELS, STAR)
-        (tmp_path / "sql" / "pipeline.toml").write_text(CONFIG)
-        project = Project(tmp_path, source, warehouse, monkeypatch)
-        assert project.starlift("migrate").code == 0
-        project.run()
-        yield project
+        yield new_project(source, warehouse, tmp_path_factory.mktemp("quarantine"), patch, **texts)
+
+
+@pytest.fixture
+def project(
+    postgres: PostgresForTests, loaded: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A pipeline of the test's own, after its first batch."""
+    with copy_of(loaded, postgres, tmp_path, monkeypatch) as made:
+        yield made
