@@ -13,6 +13,8 @@ from bench.peers.tools import CHOICES, USUAL
 from bench.peers.trial import Trial
 from bench.peers.trial import table as table_of_peers
 
+from tests.simulation import __main__ as simulation
+from tests.simulation.running import Report
 from tests.stress.race import AFTER_XID, CONTROLS, TIMESTAMP, XID, Lost, Outcome
 from tests.stress.race import table as table_of_stress
 from tests.stress.writers import KINDS
@@ -43,18 +45,21 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("prove")
 
 
-def printed(prove: Any) -> str:
+def printed(prove: Any, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what is printed of a proof that counted nothing but zeros."""
+    simulation._tell(Report(), 0.0)
     nothing = Lost(0, 0, 0)
     names = (XID, TIMESTAMP, AFTER_XID, *CONTROLS)
     race = Outcome(0, 0, 0, 0, 0, dict.fromkeys(KINDS, 0), {}, dict.fromkeys(names, nothing))
     versions = {name: CHOICES[name][0](name, "", "", "", ROOT).version for name in USUAL}
     trial = Trial({name: dict.fromkeys(CHANGES, 0) for name in USUAL}, versions)
-    return "\n".join([table_of_stress(race), table_of_peers(trial), prove.kills_line(0)])
+    return "\n".join(
+        [table_of_stress(race), table_of_peers(trial), prove.kills_line(0), capsys.readouterr().out]
+    )
 
 
-def test_the_readme_shows_what_is_printed(prove: Any) -> None:
-    missing = [line for line in masked(printed(prove)) if line not in masked(shown())]
+def test_the_readme_shows_what_is_printed(prove: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = [line for line in masked(printed(prove, capsys)) if line not in masked(shown())]
     assert missing == []
 
 
