@@ -38,7 +38,7 @@ def test_the_race_was_one(outcome: Outcome) -> None:
     assert min(outcome.kinds.values()) >= 4
     assert outcome.deleted > 0
     assert set(outcome.polls) == {XID, TIMESTAMP, *CONTROLS}
-    assert min(outcome.polls.values()) >= 5
+    assert min(outcome.polls.values()) >= 3
 
 
 def test_where_one_writer_is_alone_polls_on_the_newest_stamp_lose_nothing_either(
@@ -48,5 +48,5 @@ def test_where_one_writer_is_alone_polls_on_the_newest_stamp_lose_nothing_either
     time between a statement's start and its xid is enough to lose its row, if seldom.)"""
     with raced_table(postgres) as source:
         outcome = race(source, seconds=1.5, most=1.5, kinds=["short"], sessions=1)
-    assert outcome.server > 10
+    assert outcome.server > 2
     assert [outcome.lost[name].server for name in (XID, TIMESTAMP, NEWEST, LAGGING)] == [0] * 4
