@@ -40,6 +40,7 @@ class Extractor:
     hmac_key: str | None = None
     approve: Approve = lambda *_: None
     ranks: Mapping[str, int] = field(default_factory=dict)
+    adapter: Callable[[Dsn, HmacKey | None], PostgresSource] = PostgresSource
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
 
     def poll(
@@ -51,7 +52,7 @@ class Extractor:
         """One extract, as a fresh process would make it."""
         run = Run(f"run{next(self._runs)}", "test", watch, self.ranks)
         key = HmacKey(self.hmac_key) if self.hmac_key else None
-        with PostgresSource(Dsn.parse(self.url), key) as source:
+        with self.adapter(Dsn.parse(self.url), key) as source:
             asked = replace(reconciled, accept=frozenset(accept))
             return extract(source, self.lake, self.config, run, self.approve, asked)
 
@@ -108,6 +109,14 @@ class Shop:
     def names(self) -> dict[str, str | None]:
         """id -> name of what is committed."""
         return {str(key): name for key, name in self.run("SELECT id, name FROM item")}
+
+    def next_second(self) -> None:
+        """Wait for the clock's next whole second. A watermark is cut to one, and would otherwise stay behind
+        a stamp of the same second whatever the barrier says."""
+        self.run(
+            "SELECT pg_sleep(extract(epoch FROM "
+            "date_trunc('second', clock_timestamp()) + interval '1 s' - clock_timestamp()))"
+        )
 
     @contextmanager
     def session(self) -> Iterator[pg8000.native.Connection]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from pathlib import Path
 
 import pytest
 
-from starlift.adapters.embedded import EmbeddedServer
 from starlift.adapters.postgres.connection import Dsn, identifier
 from starlift.adapters.postgres.source import CHUNK, PostgresSource
 from starlift.core.identity import bucket, key_text
 from starlift.core.polling import Read
-from starlift.errors import ConfigurationError, DriftError
+from starlift.errors import DriftError
 from tests.extract.conftest import ITEM, Shop
-from tests.postgres import connected, new_server
 
 NASTY = ["", " ", "\t", "line\nbreak", "\r\n", 'quote "', "it's", "back\\slash", "\\.", "null"]
 NASTY += ["v\x0bf\x0c", "\xa0", "é ü 中 😀", "\x01\x02\x1f"]
@@ -117,24 +114,3 @@ def test_a_table_that_changes_its_shape_between_the_look_and_the_read_has_drifte
         shop.run("ALTER TABLE item DROP COLUMN name")
         with pytest.raises(DriftError, match="item changed its shape"), source.snapshot() as snapshot:
             snapshot.copy(whole("id", "name"), lambda _: None)
-
-
-def test_a_standby_is_refused_with_where_to_go(tmp_path: Path) -> None:
-    """A server told to be a standby is one, with or without a primary to follow."""
-    server = new_server(tmp_path / "standby")
-    try:
-        server.start()
-        data = Path(_setting(server, "data_directory"))
-        server.stop()
-        (data / "standby.signal").touch()
-        server.start()
-        dsn = Dsn.parse(server.url())
-        with PostgresSource(dsn) as source, pytest.raises(ConfigurationError, match="is a standby"):
-            source.preflight([ITEM])
-    finally:
-        server.remove()
-
-
-def _setting(server: EmbeddedServer, name: str) -> str:
-    with connected(server.url()) as admin:
-        return str(admin.run("SELECT current_setting(:name)", name=name)[0][0])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import pg8000.native
 import pytest
 
-from starlift.adapters.postgres.connection import Dsn
-from starlift.adapters.postgres.source import PostgresSource
+from starlift.adapters.postgres import source_sql
+from starlift.adapters.postgres.connection import Dsn, connection_arguments
+from starlift.adapters.postgres.source import PostgresSnapshot, PostgresSource
+from starlift.core.config import DeclaredMode
+from starlift.core.units import offset
 from starlift.errors import ConfigurationError, UnavailableError
+from starlift.ports import Barrier
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
 
 
@@ -19,6 +28,7 @@ def test_late_commit_a_row_stamped_before_a_poll_and_committed_after_it_arrives(
     with shop.session() as late:
         late.run("BEGIN")
         late.run("INSERT INTO item VALUES (4, 'late')")
+        shop.next_second()
         shop.run("INSERT INTO item VALUES (5, 'newer')")
         extractor.poll()
         assert "4" not in extractor.names()
@@ -33,6 +43,7 @@ def test_no_xid_yet_a_transaction_that_writes_long_after_it_began_arrives(
     with shop.session() as idle:
         idle.run("BEGIN")
         idle.run("SELECT now()")  # fixes the stamp, takes no xid
+        shop.next_second()
         shop.run("UPDATE item SET changed = now() WHERE id = 1")
         extractor.poll()
         extractor.poll()
@@ -68,27 +79,44 @@ def test_track_activities_off_hides_a_writer_and_stops_the_watermark(
     assert extractor.names() == shop.names()
 
 
+@contextmanager
+def between_two_transactions(shop: Shop, statements: str) -> Iterator[None]:
+    """A session that has come to a halt, for a block, behind a COMMIT inside of its message: it has no
+    transaction then. It runs the statements, the end of the message, afterwards.
+
+    It halts because its client reads no answers: each BEGIN and COMMIT has one.
+    """
+    arguments = connection_arguments(Dsn.parse(shop.database.admin), "source")
+    client = arguments["sock"]
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with client:
+        (pid,) = pg8000.native.Connection(**arguments).run("SELECT pg_backend_pid()")[0]
+        message = ("BEGIN; COMMIT; " * 300_000 + statements).encode() + b"\0"
+        client.sendall(b"Q" + (len(message) + 4).to_bytes(4, "big") + message)
+        halted = (
+            "SELECT state, wait_event = 'ClientWrite', xact_start IS NULL "
+            "FROM pg_stat_activity WHERE pid = :pid"
+        )
+        while (found := shop.run(halted, pid=pid)) != [["active", True, True]]:
+            assert found[0][0] == "active", "it has not halted"
+            if found[0][1]:  # behind a BEGIN; it goes on when a good part of its answers are read
+                for _ in range(250):
+                    client.recv(4096)
+        yield
+        answers = b""
+        while not answers.endswith(b"Z\x00\x00\x00\x05I"):
+            answers = answers[-6:] + client.recv(1 << 20)
+
+
 def test_inner_commit_of_a_multi_statement_message_stamps_with_its_arrival(
     extractor: Extractor, shop: Shop
 ) -> None:
-    """now() of the second transaction is the message's arrival, before its own xact_start."""
-    with shop.session() as writer:
-        writer.run("SET lock_timeout = '60s'")
-        shop.run("BEGIN")
-        shop.run("SELECT pg_advisory_xact_lock(1)")
-        message = (
-            "BEGIN; SELECT 1; COMMIT; BEGIN; SELECT pg_advisory_xact_lock(1); "
-            "INSERT INTO item VALUES (4, 'inner'); COMMIT"
-        )
-        from threading import Thread
-
-        thread = Thread(target=writer.run, args=(message,))
-        thread.start()
-        while not shop.other.run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'"):
-            pass
+    """now() of each of its transactions is the message's arrival, and between two of them there is none."""
+    with between_two_transactions(shop, "BEGIN; INSERT INTO item VALUES (4, 'inner'); COMMIT"):
+        shop.next_second()
         extractor.poll()
-        shop.run("COMMIT")
-        thread.join(timeout=30)
+        assert "4" not in extractor.names()
+    assert shop.run("SELECT FROM item WHERE id = 4") != []
     extractor.poll()
     assert extractor.names() == shop.names()
 
@@ -262,12 +290,151 @@ def test_settings_of_the_role_do_not_change_what_is_shipped(
         shop.run("ALTER ROLE starlift_source SET default_transaction_read_only = on")
 
 
-def test_the_barrier_is_read_before_the_snapshot_and_outside_it(shop: Shop) -> None:
-    with PostgresSource(Dsn.parse(shop.database.reader)) as source:
-        barrier = source.barrier()
-        shop.run("INSERT INTO item VALUES (4, 'between')")
-        with source.snapshot() as snapshot:
-            first = snapshot.text
-            shop.run("INSERT INTO item VALUES (5, 'after')")
-            assert snapshot.text == first
-    assert barrier.prepared == barrier.blind == 0
+class Interrupted(PostgresSource):
+    """A source at which something happens once, behind the first of some looks that a poll takes at it.
+
+    looks: `barrier`, `snapshot`, or the beginning of a statement.
+    """
+
+    def __init__(self, dsn: Dsn, looks: Collection[str], happens: Callable[[], object]) -> None:
+        super().__init__(dsn)
+        self._looks = looks
+        self._happens: list[Callable[[], object]] = [happens]
+
+    def _look(self, name: str) -> None:
+        if name in self._looks and self._happens:
+            self._happens.pop()()
+
+    def barrier(self) -> Barrier:
+        found = super().barrier()
+        self._look("barrier")
+        return found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        with super().snapshot() as snapshot:
+            self._look("snapshot")
+            yield snapshot
+
+    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
+        rows = super()._run(statement, **values)
+        self._look(statement)
+        return rows
+
+
+def test_snapshot_before_barrier_loses_what_commits_between_the_two(extractor: Extractor, shop: Shop) -> None:
+    """So the barrier is read first: what ends behind it, the snapshot shows."""
+    with shop.session() as writer:
+        writer.run("BEGIN")
+        writer.run("INSERT INTO item VALUES (4, 'between')")
+        shop.next_second()
+        looks = ("barrier", "snapshot")
+        extractor.adapter = lambda dsn, _: Interrupted(dsn, looks, lambda: writer.run("COMMIT"))
+        extractor.poll()
+    extractor.adapter = PostgresSource
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+def test_prepared_between_the_two_looks_at_what_is_open_arrives(extractor: Extractor, shop: Shop) -> None:
+    """So sessions are looked at first: what is prepared behind that, the count of the prepared shows."""
+    shop.run("BEGIN")
+    shop.run("INSERT INTO item VALUES (4, 'prepared')")
+    shop.next_second()
+    looks = (source_sql.BARRIER, source_sql.PREPARED)
+    prepare = "PREPARE TRANSACTION 'starlift'"
+    extractor.adapter = lambda dsn, _: Interrupted(dsn, looks, lambda: shop.run(prepare))
+    extractor.poll()
+    shop.run("COMMIT PREPARED 'starlift'")
+    extractor.adapter = PostgresSource
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+EDITS = {
+    "a stamp moved back": "UPDATE item SET name = 'x', changed = '1999-01-01' WHERE id = 1",
+    "a stamp left alone": "UPDATE item SET name = 'x' WHERE id = 1",
+    "a stamp of an application whose clock is slow": (
+        "INSERT INTO item VALUES (4, 'x', clock_timestamp() - interval '1 min')"
+    ),
+    "an import with old stamps": "INSERT INTO item VALUES (4, 'x', '1999-01-01'), (5, 'y', '1999-01-02')",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize("mode", ["xid", "timestamp"])
+def test_what_no_stamp_tells_of_arrives(
+    extractor_of: MakeExtractor, shop: Shop, mode: DeclaredMode, edit: str
+) -> None:
+    """In xid mode at once, in timestamp mode with the next pass by xid, here due with every poll."""
+    shop.run("UPDATE item SET changed = now() - interval '1 hour'")
+    extractor = extractor_of(mode, limits={"xid_every": timedelta()})
+    extractor.poll()
+    shop.run(edit)
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+def test_microseconds_cut_off_by_the_writer_arrive(extractor_of: MakeExtractor, shop: Shop) -> None:
+    extractor = extractor_of("timestamp")
+    shop.next_second()
+    extractor.poll()
+    shop.run("INSERT INTO item VALUES (4, 'cut', date_trunc('second', now()))")
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+def test_a_cursor_in_a_zone_with_summer_time_is_refused_and_read_by_xid(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    """When the clock is set back, an hour of stamps comes again."""
+    with pytest.raises(ValueError, match=r"repeats an hour.*mode = \"xid\""):
+        offset("Europe/London")
+    local = "(timestamptz '2024-10-27 {} UTC' AT TIME ZONE 'Europe/London')"
+    shop.run("ALTER TABLE item ALTER changed TYPE timestamp")
+    shop.run(f"UPDATE item SET changed = {local.format('00:59')}")
+    extractor = extractor_of("xid")
+    extractor.poll()
+    assert shop.run(f"SELECT {local.format('01:01')} < {local.format('00:59')}") == [[True]]
+    shop.run(f"UPDATE item SET name = 'winter', changed = {local.format('01:01')} WHERE id = 1")
+    extractor.poll()
+    assert extractor.names() == shop.names()
+
+
+class Pooled(PostgresSource):
+    """A source behind a pooler that gives each transaction a session of its own, new: no SET outlives it."""
+
+    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
+        if statement.startswith("BEGIN") or not self._transaction:
+            self.__exit__()
+            self._open = None
+        self._transaction = statement.startswith("BEGIN") or (
+            self._transaction and statement not in ("COMMIT", "ROLLBACK")
+        )
+        return super()._run(statement, **values)
+
+    _transaction = False
+
+
+def test_a_pooler_that_drops_sets_changes_nothing(extractor_of: MakeExtractor, shop: Shop) -> None:
+    shop.run(
+        "ALTER TABLE item ADD due date DEFAULT '2024-02-01', ADD price float8 DEFAULT 0.1234567890123456"
+    )
+    columns = ("id", "name", "changed", "due", "price")
+    plain = extractor_of("xid", columns=columns)
+    plain.poll()
+    shop.run("ALTER ROLE starlift_source SET datestyle = 'SQL, DMY'")
+    shop.run("ALTER ROLE starlift_source SET timezone = 'Asia/Tokyo'")
+    shop.run("ALTER ROLE starlift_source SET extra_float_digits = -5")
+    try:
+        pooled = extractor_of("xid", columns=columns, hmac=("name",))
+        pooled.hmac_key = "00" * 32
+        pooled.adapter = Pooled
+        pooled.poll()
+        shop.run("UPDATE item SET changed = now() WHERE id = 1")
+        assert pooled.poll().counts["item"].read == 1
+    finally:
+        shop.run("ALTER ROLE starlift_source RESET ALL")
+        shop.run("ALTER ROLE starlift_source SET default_transaction_read_only = on")
+    shown = [{name: row[name] for name in ("id", "changed", "due", "price")} for row in plain.rows(1)]
+    assert [{name: row[name] for name in shown[0]} for row in pooled.rows(1)] == shown
