@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,25 +21,34 @@ import pg8000.native
 
 from starlift.adapters.lakes import open_lake
 from starlift.adapters.postgres.connection import Dsn
-from starlift.adapters.postgres.source import PostgresSource
+from starlift.adapters.postgres.source import PostgresSnapshot, PostgresSource
 from starlift.adapters.postgres.warehouse import PostgresWarehouse
 from starlift.bootstrap import Pipeline
 from starlift.core.config import PipelineConfig
 from starlift.ports import ListedLake, Stored
+from tests.e2e.judge import Keeper
+
+
+def kind(name: str) -> str:
+    """Return of what kind a step is, whatever the number of the batch: `name data`, `COMMIT`."""
+    return " ".join(name.partition("/")[0].split()[:2])
 
 
 class Fuse:
     """Ends this process at its n-th step at a place (ingestion, processed, source or warehouse), having
-    written the step's name to a descriptor."""
+    written the step's name to a descriptor; of those of one kind where one is given."""
 
-    def __init__(self, place: str, steps: int, tell: int) -> None:
+    def __init__(self, place: str, steps: int, tell: int, of_kind: str = "") -> None:
         self._place = place
         self._left = steps
         self._tell = tell
+        self._kind = of_kind
 
     def step(self, place: str, name: str) -> None:
         """Count a step that is about to be taken."""
-        self._left -= place == self._place
+        if place != self._place or self._kind not in ("", kind(name)):
+            return
+        self._left -= 1
         if self._left == 0:
             os.write(self._tell, name.encode())
             os.kill(os.getpid(), signal.SIGKILL)
@@ -54,6 +64,17 @@ class Fuse:
                         self.step(place, f"name {key}")
 
         sys.addaudithook(hook)
+
+
+class Recorder(Fuse):
+    """A fuse that ends nothing, and writes the place and name of every step to a descriptor, a line each."""
+
+    def __init__(self, tell: int) -> None:
+        super().__init__("", 0, tell)
+
+    def step(self, place: str, name: str) -> None:
+        """Write the step down."""
+        os.write(self._tell, f"{place} {name}\n".encode())
 
 
 class DyingLake:
@@ -125,15 +146,25 @@ class DyingConnection:
 
 
 class DyingSource(PostgresSource):
-    """A source whose transactions and copies are steps."""
+    """A source whose transactions and copies are steps, and whose snapshots are kept."""
 
-    def __init__(self, dsn: Dsn, fuse: Fuse) -> None:
+    def __init__(self, dsn: Dsn, fuse: Fuse, keeper: Keeper | None = None) -> None:
         super().__init__(dsn)
         self._fuse = fuse
+        self._keeper = keeper
 
     @property
     def _connection(self) -> Any:
         return DyingConnection(super()._connection, "source", self._fuse, "BEGIN COPY COMMIT")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """Do as `PostgresSource.snapshot`, having had all that the snapshot shows kept."""
+        with super().snapshot() as snapshot:
+            if self._keeper:
+                exported = self._run("SELECT pg_export_snapshot()")[0][0]
+                self._keeper.keep(exported, snapshot.text)
+            yield snapshot
 
 
 class DyingWarehouse(PostgresWarehouse):
@@ -149,14 +180,15 @@ class DyingWarehouse(PostgresWarehouse):
 
 @dataclass(frozen=True)
 class DyingPipeline(Pipeline):
-    """The pipeline of the settings, with a fuse in it."""
+    """The pipeline of the settings, with a fuse in it. keeper: of what the extractor's snapshots show."""
 
     fuse: Fuse
+    keeper: Keeper | None = None
 
     @property
     def source(self) -> DyingSource:
         """A source with the fuse in it."""
-        return DyingSource(self.dsn("source"), self.fuse)
+        return DyingSource(self.dsn("source"), self.fuse, self.keeper)
 
     @property
     def warehouse(self) -> DyingWarehouse:

@@ -4,6 +4,7 @@ with a line of JSON. A fork spares a cycle the second that its imports take, so 
     run 2 0.1           two `starlift run --json`, 0.1 s after one another: a list of {code, stdout, stderr}
     kill processed 17   a cycle that kills itself at its 17th step there: {code, step}; -9 if it came so far
     kill_rebuild ...    the same of a rebuild
+    at_once [...]       several commands at once, each of which may be killed: see `Work`
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +26,8 @@ from starlift.entrypoints import cli, local, rebuilding
 from starlift.errors import StarliftError
 from starlift.settings import read
 from starlift.stages.watch import UNWATCHED
-from tests.e2e.dying import DyingPipeline, Fuse
+from tests.e2e.dying import DyingPipeline, Fuse, Recorder
+from tests.e2e.judge import Keeper
 
 BEFOREHAND = (
     "duckdb pandas pyarrow.compute pyarrow.json pyarrow.parquet starlift.adapters.duckdb_engine "
@@ -121,8 +125,44 @@ def kill_at(
         return {"code": code, "step": name.read()}
 
 
+def at_once(*described: str) -> list[dict[str, Any]]:
+    """Run commands at the same time, as `Work` describes them in JSON; say of each how it ended."""
+    works = json.loads(" ".join(described))
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        children, heard = [], []
+        for number, work in enumerate(works):
+            out, err = (Path(scratch, f"{name}{number}") for name in ("out", "err"))
+            ear, tell = os.pipe()
+            fuse = Recorder(tell) if work["record"] else Fuse(work["place"], work["step"], tell, work["kind"])
+            with out.open("wb") as into, err.open("wb") as aside:
+                children.append(forked(partial(command, work, fuse), into.fileno(), aside.fileno()))
+            os.close(tell)
+            heard.append((stack.enter_context(os.fdopen(ear)), out, err))
+        began = time.monotonic()
+        for child, work in sorted(
+            zip(children, works, strict=True), key=lambda pair: float(pair[1]["after"])
+        ):
+            if work["after"]:
+                time.sleep(max(work["after"] - (time.monotonic() - began), 0))
+                os.kill(child, signal.SIGKILL)  # one that has ended is there until it is waited for
+        codes = [ended(child) for child in children]
+        return [
+            {"code": code, "step": steps.read(), "stdout": out.read_text(), "stderr": err.read_text()}
+            for code, (steps, out, err) in zip(codes, heard, strict=True)
+        ]
+
+
+def command(work: dict[str, Any], fuse: Fuse) -> int:
+    """Run a `starlift` command with a fuse in its pipeline."""
+    fuse.watch_names()
+    keeper = Keeper(Path(work["keep"]), os.environ["STARLIFT_SOURCE_URL"])
+    vars(cli)["Pipeline"] = partial(DyingPipeline, fuse=fuse, keeper=keeper)
+    return cli.main([*work["words"], "--json"])
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run_together,
+    "at_once": at_once,
     "kill": kill_at,
     "kill_rebuild": partial(kill_at, run=rebuild_errors),
 }

@@ -64,31 +64,44 @@ CURRENCIES = {"GBP": "Pound Sterling", "USD": "US Dollar", "EUR": "Euro"}
 
 
 @contextmanager
-def reading(url: str) -> Iterator[pg8000.native.Connection]:
-    """A connection that sees one moment of a database, for a block."""
+def reading(url: str, snapshot: str | None = None) -> Iterator[pg8000.native.Connection]:
+    """A connection that sees one moment of a database, for a block: that of an exported snapshot, or now."""
     with connected(url) as connection:
         # the driver's own way of reading dates takes ten times as long
         for oid, read in _FROM_TEXT.items():
             connection.register_in_adapter(oid, read)
         connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if snapshot is not None:
+            connection.run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
         yield connection
 
 
-def read_source(url: str) -> Tables:
+def read_source(url: str, snapshot: str | None = None) -> Tables:
     """Return all rows of a Totesys, as of one moment."""
-    with reading(url) as connection:
+    with reading(url, snapshot) as connection:
         return {name: {row[f"{name}_id"]: row for row in _rows(connection, name)} for name in TABLES}
 
 
 def read_star(url: str) -> Star:
     """Return the star as of one moment, of the facts what current_fact_* shows."""
     with reading(url) as connection:
-        return {
-            name: {
-                row[0]: tuple(row) for row in connection.run(f"SELECT {_listed(name)} FROM {_shown(name)}")
-            }
-            for name in COLUMNS
-        }
+        return _star(connection)
+
+
+def read_batch(url: str) -> tuple[int, Star]:
+    """Return the number of the last batch that is applied, and the star with it, as of one moment.
+
+    url: of somebody who may see the pipeline's tables."""
+    with reading(url) as connection:
+        ((seq,),) = connection.run("SELECT coalesce(max(seq), 0) FROM starlift.applied")
+        return seq, _star(connection)
+
+
+def _star(connection: pg8000.native.Connection) -> Star:
+    return {
+        name: {row[0]: tuple(row) for row in connection.run(f"SELECT {_listed(name)} FROM {_shown(name)}")}
+        for name in COLUMNS
+    }
 
 
 def expected_star(source: Tables, used: Iterable[date] = ()) -> Star:

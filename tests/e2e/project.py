@@ -9,7 +9,7 @@ import subprocess  # nosec B404
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,29 @@ class Killed:
     began."""
 
     code: int
+    step: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command to be run in a fork that may be killed. keep: the folder in which what its snapshots of the
+    source show is kept. place, step, kind: see `tests.e2e.dying.Fuse`; nowhere, if nothing is said. after:
+    seconds after which it is killed; 0 for never. record: have it say which steps it takes."""
+
+    words: tuple[str, ...]
+    keep: str
+    place: str = ""
+    step: int = 0
+    kind: str = ""
+    after: float = 0.0
+    record: bool = False
+
+
+@dataclass(frozen=True)
+class Ended(Ran):
+    """A command that has ended, or was killed (-9). step: the one at which it was; of one that recorded its
+    steps all of them, a line each."""
+
     step: str
 
 
@@ -199,6 +222,12 @@ class Forks:
     def kill_rebuild(self, place: str, step: int) -> Killed:
         """Run a rebuild that is killed at a step at a place."""
         return Killed(**self._ask(f"kill_rebuild {place} {step}"))
+
+    def at_once(self, *works: Work) -> list[Ended]:
+        """Run commands at the same time, each with a fuse of its own."""
+        return [
+            Ended(**each) for each in self._ask(f"at_once {json.dumps([asdict(work) for work in works])}")
+        ]
 
     def _ask(self, command: str) -> Any:
         assert self._process.stdin

@@ -270,19 +270,34 @@ def test_frozen_rows_are_not_shipped_again(extractor_of: MakeExtractor, shop: Sh
 
 @pytest.mark.parametrize(
     "setting",
-    ["datestyle = 'SQL, DMY'", "timezone = 'Asia/Tokyo'", "extra_float_digits = -5", "search_path = 'x'"],
+    [
+        "datestyle = 'SQL, DMY'",
+        "timezone = 'Asia/Tokyo'",
+        "intervalstyle = 'sql_standard'",
+        "extra_float_digits = -5",
+        "bytea_output = 'escape'",
+        "search_path = x, pg_catalog",
+    ],
 )
 def test_settings_of_the_role_do_not_change_what_is_shipped(
     extractor_of: MakeExtractor, shop: Shop, setting: str
 ) -> None:
     """A pooler, a role or a database may bring settings of its own; every one that matters is SET LOCAL."""
+    shop.run("CREATE SCHEMA x")
+    shop.run("GRANT USAGE ON SCHEMA x TO starlift_source")
+    shop.run(
+        "CREATE FUNCTION x.hashtextextended(text, bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1::int8'"
+    )
     shop.run("ALTER TABLE item ADD price float8 DEFAULT 0.1234567890123456")
-    extractor = extractor_of("xid", columns=("id", "name", "changed", "price"))
+    shop.run("ALTER TABLE item ADD took interval DEFAULT '1 mon 2 days -03:04:05'")
+    shop.run("ALTER TABLE item ADD raw bytea DEFAULT '\\x00ff'")
+    columns = ("id", "name", "changed", "price", "took", "raw")
+    extractor = extractor_of("xid", columns=columns)
     extractor.poll()
     plain = extractor.rows(1)
     shop.run(f"ALTER ROLE starlift_source SET {setting}")
     try:
-        again = extractor_of("xid", columns=("id", "name", "changed", "price"))
+        again = extractor_of("xid", columns=columns)
         again.poll()
         assert again.rows(1) == plain
     finally:
@@ -402,18 +417,15 @@ def test_a_cursor_in_a_zone_with_summer_time_is_refused_and_read_by_xid(
 
 
 class Pooled(PostgresSource):
-    """A source behind a pooler that gives each transaction a session of its own, new: no SET outlives it."""
-
-    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
-        if statement.startswith("BEGIN") or not self._transaction:
-            self.__exit__()
-            self._open = None
-        self._transaction = statement.startswith("BEGIN") or (
-            self._transaction and statement not in ("COMMIT", "ROLLBACK")
-        )
-        return super()._run(statement, **values)
+    """A source behind a pooler: what is SET is dropped when a transaction, or a lone statement, ends."""
 
     _transaction = False
+
+    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
+        if not self._transaction:
+            super()._run("RESET ALL")
+        self._transaction = statement.startswith("BEGIN") or (self._transaction and statement != "COMMIT")
+        return super()._run(statement, **values)
 
 
 def test_a_pooler_that_drops_sets_changes_nothing(extractor_of: MakeExtractor, shop: Shop) -> None:
