@@ -1,139 +1,21 @@
-"""The traps in which cursor-based extraction loses rows, each by name, against a real PostgreSQL."""
+"""The traps in which cursor-based extraction loses rows, each by name, against a real PostgreSQL.
+
+Those of transactions that are open while a poll is made are in `test_trap_barrier.py`.
+"""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pg8000.native
 import pytest
 
-from starlift.adapters.postgres import source_sql
-from starlift.adapters.postgres.connection import Dsn, connection_arguments
-from starlift.adapters.postgres.source import PostgresSnapshot, PostgresSource
+from starlift.adapters.postgres.source import PostgresSource
 from starlift.core.config import DeclaredMode
 from starlift.core.units import offset
-from starlift.errors import ConfigurationError, UnavailableError
-from starlift.ports import Barrier
+from starlift.errors import UnavailableError
 from tests.extract.conftest import Extractor, MakeExtractor, Shop
-
-
-def test_late_commit_a_row_stamped_before_a_poll_and_committed_after_it_arrives(
-    extractor: Extractor, shop: Shop
-) -> None:
-    with shop.session() as late:
-        late.run("BEGIN")
-        late.run("INSERT INTO item VALUES (4, 'late')")
-        shop.next_second()
-        shop.run("INSERT INTO item VALUES (5, 'newer')")
-        extractor.poll()
-        assert "4" not in extractor.names()
-        late.run("COMMIT")
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-def test_no_xid_yet_a_transaction_that_writes_long_after_it_began_arrives(
-    extractor: Extractor, shop: Shop
-) -> None:
-    with shop.session() as idle:
-        idle.run("BEGIN")
-        idle.run("SELECT now()")  # fixes the stamp, takes no xid
-        shop.next_second()
-        shop.run("UPDATE item SET changed = now() WHERE id = 1")
-        extractor.poll()
-        extractor.poll()
-        idle.run("INSERT INTO item VALUES (4, 'idle first')")
-        idle.run("COMMIT")
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-def test_prepared_transaction_that_no_session_shows_arrives(extractor: Extractor, shop: Shop) -> None:
-    shop.run("BEGIN")
-    shop.run("INSERT INTO item VALUES (4, 'prepared')")
-    shop.run("PREPARE TRANSACTION 'starlift'")
-    shop.run("INSERT INTO item VALUES (5, 'newer')")
-    extractor.poll()
-    assert extractor.manifest(1).tables["item"].W is None, "no watermark while a transaction is prepared"
-    shop.run("COMMIT PREPARED 'starlift'")
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-def test_track_activities_off_hides_a_writer_and_stops_the_watermark(
-    extractor: Extractor, shop: Shop
-) -> None:
-    with shop.session() as hidden:
-        hidden.run("SET track_activities = off")
-        hidden.run("BEGIN")
-        hidden.run("INSERT INTO item VALUES (4, 'hidden')")
-        extractor.poll()
-        assert extractor.manifest(1).tables["item"].W is None
-        hidden.run("COMMIT")
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-@contextmanager
-def between_two_transactions(shop: Shop, statements: str) -> Iterator[None]:
-    """A session that has come to a halt, for a block, behind a COMMIT inside of its message: it has no
-    transaction then. It runs the statements, the end of the message, afterwards.
-
-    It halts because its client reads no answers: each BEGIN and COMMIT has one.
-    """
-    arguments = connection_arguments(Dsn.parse(shop.database.admin), "source")
-    client = arguments["sock"]
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    with client:
-        (pid,) = pg8000.native.Connection(**arguments).run("SELECT pg_backend_pid()")[0]
-        message = ("BEGIN; COMMIT; " * 300_000 + statements).encode() + b"\0"
-        client.sendall(b"Q" + (len(message) + 4).to_bytes(4, "big") + message)
-        halted = (
-            "SELECT state, wait_event = 'ClientWrite', xact_start IS NULL "
-            "FROM pg_stat_activity WHERE pid = :pid"
-        )
-        while (found := shop.run(halted, pid=pid)) != [["active", True, True]]:
-            assert found[0][0] == "active", "it has not halted"
-            if found[0][1]:  # behind a BEGIN; it goes on when a good part of its answers are read
-                for _ in range(250):
-                    client.recv(4096)
-        yield
-        answers = b""
-        while not answers.endswith(b"Z\x00\x00\x00\x05I"):
-            answers = answers[-6:] + client.recv(1 << 20)
-
-
-def test_inner_commit_of_a_multi_statement_message_stamps_with_its_arrival(
-    extractor: Extractor, shop: Shop
-) -> None:
-    """now() of each of its transactions is the message's arrival, and between two of them there is none."""
-    with between_two_transactions(shop, "BEGIN; INSERT INTO item VALUES (4, 'inner'); COMMIT"):
-        shop.next_second()
-        extractor.poll()
-        assert "4" not in extractor.names()
-    assert shop.run("SELECT FROM item WHERE id = 4") != []
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-def test_no_pg_read_all_stats_refuses_timestamp_mode_and_leaves_xid_mode_alone(
-    extractor_of: MakeExtractor, shop: Shop
-) -> None:
-    shop.run("REVOKE pg_read_all_stats FROM starlift_source")
-    try:
-        with pytest.raises(ConfigurationError, match="GRANT pg_read_all_stats"):
-            extractor_of("timestamp").poll()
-        blind = extractor_of("auto")
-        blind.poll()
-        assert blind.manifest(1).tables["item"].W is None
-        assert blind.names() == shop.names()
-    finally:
-        shop.run("GRANT pg_read_all_stats TO starlift_source")
 
 
 def test_equal_stamps_at_the_boundary_arrive(extractor: Extractor, shop: Shop) -> None:
@@ -303,67 +185,6 @@ def test_settings_of_the_role_do_not_change_what_is_shipped(
     finally:
         shop.run("ALTER ROLE starlift_source RESET ALL")
         shop.run("ALTER ROLE starlift_source SET default_transaction_read_only = on")
-
-
-class Interrupted(PostgresSource):
-    """A source at which something happens once, behind the first of some looks that a poll takes at it.
-
-    looks: `barrier`, `snapshot`, or the beginning of a statement.
-    """
-
-    def __init__(self, dsn: Dsn, looks: Collection[str], happens: Callable[[], object]) -> None:
-        super().__init__(dsn)
-        self._looks = looks
-        self._happens: list[Callable[[], object]] = [happens]
-
-    def _look(self, name: str) -> None:
-        if name in self._looks and self._happens:
-            self._happens.pop()()
-
-    def barrier(self) -> Barrier:
-        found = super().barrier()
-        self._look("barrier")
-        return found
-
-    @contextmanager
-    def snapshot(self) -> Iterator[PostgresSnapshot]:
-        with super().snapshot() as snapshot:
-            self._look("snapshot")
-            yield snapshot
-
-    def _run(self, statement: str, **values: Any) -> list[list[Any]]:
-        rows = super()._run(statement, **values)
-        self._look(statement)
-        return rows
-
-
-def test_snapshot_before_barrier_loses_what_commits_between_the_two(extractor: Extractor, shop: Shop) -> None:
-    """So the barrier is read first: what ends behind it, the snapshot shows."""
-    with shop.session() as writer:
-        writer.run("BEGIN")
-        writer.run("INSERT INTO item VALUES (4, 'between')")
-        shop.next_second()
-        looks = ("barrier", "snapshot")
-        extractor.adapter = lambda dsn, _: Interrupted(dsn, looks, lambda: writer.run("COMMIT"))
-        extractor.poll()
-    extractor.adapter = PostgresSource
-    extractor.poll()
-    assert extractor.names() == shop.names()
-
-
-def test_prepared_between_the_two_looks_at_what_is_open_arrives(extractor: Extractor, shop: Shop) -> None:
-    """So sessions are looked at first: what is prepared behind that, the count of the prepared shows."""
-    shop.run("BEGIN")
-    shop.run("INSERT INTO item VALUES (4, 'prepared')")
-    shop.next_second()
-    looks = (source_sql.BARRIER, source_sql.PREPARED)
-    prepare = "PREPARE TRANSACTION 'starlift'"
-    extractor.adapter = lambda dsn, _: Interrupted(dsn, looks, lambda: shop.run(prepare))
-    extractor.poll()
-    shop.run("COMMIT PREPARED 'starlift'")
-    extractor.adapter = PostgresSource
-    extractor.poll()
-    assert extractor.names() == shop.names()
 
 
 EDITS = {
