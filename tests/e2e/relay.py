@@ -1,4 +1,4 @@
-"""A network between starlift and a database that breaks at the worst moment: at a COMMIT."""
+"""A network between starlift and a database that breaks at the worst moment: at a COMMIT, or in a COPY."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-"""The message of PostgreSQL's protocol."""
+COPY = b"COPY "
+"""Messages of PostgreSQL's protocol: one whole, and what begins the text of another."""
 
 
 class Relay:
-    """Passes connections on to a server. `cut` has it break the one that sends the n-th COMMIT from then
-    on: before the server gets it, or when the server has done it and the answer is on its way."""
+    """Passes connections on to a server. `cut` has it break the one that sends the n-th COMMIT or COPY from
+    then on: before the server gets it, or when the server has done it and the answer is on its way."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -25,6 +26,7 @@ class Relay:
             netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self._door.getsockname()[1]}"
         ).geturl()
         self._left = 0
+        self._at = COMMIT
         self._answered = False
         self.broke = False
 
@@ -36,9 +38,9 @@ class Relay:
         self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
 
-    def cut(self, commits: int, *, answered: bool) -> None:
-        """Break at the n-th COMMIT. answered: the server has done it."""
-        self._left, self._answered, self.broke = commits, answered, False
+    def cut(self, number: int, *, answered: bool, at: bytes = COMMIT) -> None:
+        """Break at the n-th such message. answered: the server has done it; of a COPY it has begun it."""
+        self._left, self._answered, self._at, self.broke = number, answered, at, False
 
     def _begin(self, work: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=work, args=arguments, daemon=True).start()
@@ -57,7 +59,7 @@ class Relay:
     def _pass_on(self, client: socket.socket, server: socket.socket, broken: threading.Event) -> None:
         with suppress(OSError), client:
             while data := client.recv(65536):
-                if COMMIT in data and self._is_the_one():
+                if self._at in data and self._is_the_one():
                     self.broke = True
                     broken.set()  # what comes back from here on is lost
                     if not self._answered:
