@@ -35,6 +35,7 @@ name = "small"
 
 [limits]
 margin = "0s"
+heartbeat = "1d"
 
 [tables.maker]
 key = ["id"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import subprocess  # nosec B404
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,22 @@ class Ended(Ran):
     step: str
 
 
+@cache
+def calm_sql() -> Path:
+    """Return a copy of `sql/` that lasts as long as this process, by which a poll that finds nothing writes
+    nothing however late it is: a pipeline that is copied for a test may be older than a heartbeat."""
+    folder = tempfile.mkdtemp(prefix="starlift-sql-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    sql = Path(shutil.copytree(SQL, folder, dirs_exist_ok=True))
+    config = (sql / "pipeline.toml").read_text()
+    calm = config.replace('heartbeat = "10min" ', 'heartbeat = "1d" ').replace(
+        'stale_after = "30min" ', 'stale_after = "1d" '
+    )
+    assert calm.count('"1d"') == 2
+    (sql / "pipeline.toml").write_text(calm)
+    return sql
+
+
 @dataclass
 class Project:
     """One pipeline under test; `ran` keeps what every command said. The application of the source and
@@ -81,7 +100,7 @@ class Project:
     source: SourceDatabase
     warehouse: WarehouseDatabase
     folder: Path
-    sql: Path = SQL
+    sql: Path = field(default_factory=calm_sql)
     ran: list[Ran] = field(default_factory=list, repr=False)
 
     @property
@@ -163,8 +182,8 @@ class Project:
 
     def own_sql(self) -> Path:
         """Give the pipeline a `sql/` of its own, to be edited; return the folder."""
-        if self.sql == SQL:
-            self.sql = Path(shutil.copytree(SQL, self.folder / "sql"))
+        if self.sql == calm_sql():
+            self.sql = Path(shutil.copytree(self.sql, self.folder / "sql"))
         return self.sql
 
     def pipeline(self) -> Pipeline:

@@ -22,6 +22,7 @@ name = "small"
 
 [limits]
 margin = "0s"
+heartbeat = "1d"
 
 [tables.client]
 key = ["id"]
