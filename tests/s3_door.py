@@ -160,9 +160,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve  # noqa: N815
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of a request that is none: stderr is that of the command under test."""
-
     def _region(self) -> str:
         scope = self.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         return scope[2] if len(scope) > 2 else ""

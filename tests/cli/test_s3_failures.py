@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.cli.conftest import Here, NewProject
+from tests.cli.conftest import NewProject
 from tests.cli.project import COMMAND, Project, Said
 from tests.cli.s3_answers import BROKEN, CONFLICT, INGESTION, PROCESSED, SLOW_DOWN
 from tests.cli.s3_failures import FAILURES, Failure, Held, table
@@ -119,28 +118,19 @@ def assert_told(said: Said) -> None:
     assert all(COMMAND.search(line) for line in lines[1::2]), said
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a request that failed sent again without a pause."""
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-
-
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_a_failure_is_named_and_leaves_a_lake_that_the_next_run_goes_on_from(
-    place: Place, failure: Failure, here: Here, monkeypatch: pytest.MonkeyPatch
+    place: Place, failure: Failure
 ) -> None:
     newest = place.newest()
     before = place.objects(INGESTION), place.objects(PROCESSED)
+    values = {**place.door.environment, **failure.values}
     port = str(place.door.server_address[1])
     place.door.rule(failure.rule(newest))
 
-    with monkeypatch.context() as patch:
-        for name, value in failure.values.items():
-            patch.setenv(name, value.format(port=port))
-            if not value:
-                patch.delenv(name)
-        said = here(place.project.folder, "run", "--json")
+    said = place.project.starlift(
+        "run", "--json", **{name: value.format(port=port) for name, value in values.items() if value}
+    )
 
     assert said.code == failure.code, said
     assert failure.said in said.json["error"]["message"], said
