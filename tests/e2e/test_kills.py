@@ -33,6 +33,13 @@ SOAK = int(os.environ.get("STARLIFT_SOAK_KILLS", "0"))
 STORMS = 8
 """Times that commands run at once and are killed at random, where no more is asked for."""
 
+SALE = (
+    "INSERT INTO sales_order SELECT nextval('sales_order_sales_order_id_seq'), created_at, last_updated, "
+    "design_id, staff_id, counterparty_id, units_sold, unit_price, currency_id, agreed_delivery_date, "
+    "agreed_payment_date, agreed_delivery_location_id FROM sales_order WHERE sales_order_id = 1"
+)
+"""Another sale."""
+
 CRUCIAL = {
     ("extract", "ingestion"): {
         *("get manifests", "list requests", "get requests", "name data", "name manifests", "delete requests"),
@@ -66,12 +73,14 @@ class Target:
 
 @dataclass
 class Arena:
-    """A pipeline, its judge, and the application that goes on writing. killed: the kills that came."""
+    """A pipeline, its judge, and the application that goes on writing. late: of its sessions the one that is
+    long in coming to an end. killed: the kills that came."""
 
     project: Project
     forks: Forks
     judge: Judge
     application: pg8000.native.Connection
+    late: pg8000.native.Connection
     killed: list[tuple[str, str, str]] = field(default_factory=list)
     gone: int = 0
     _numbers: Iterator[int] = field(default_factory=count)
@@ -81,14 +90,13 @@ class Arena:
         return Work(words, str(self.judge.keeper.folder))
 
     def change(self) -> None:
-        """Insert, update and delete, in facts, a dimension and a table that is joined."""
+        """Insert, update and delete, in facts, a dimension and a table that is joined; what the last change
+        has left open is committed, and something left open again."""
         number = next(self._numbers)
-        self.application.run(
-            "INSERT INTO sales_order SELECT nextval('sales_order_sales_order_id_seq'), created_at, "
-            "last_updated, design_id, staff_id, counterparty_id, units_sold, unit_price, currency_id, "
-            "agreed_delivery_date, agreed_payment_date, agreed_delivery_location_id "
-            "FROM sales_order WHERE sales_order_id = 1"
-        )
+        self.application.run(SALE)
+        self.late.run("COMMIT")
+        self.late.run("BEGIN")
+        self.late.run(SALE)
         self.application.run("UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id = 1")
         changes.rename_department(self.application, 1, f"Department {number}", NOON)
         self.application.run(
@@ -125,6 +133,7 @@ class Arena:
 
     def end(self) -> None:
         """Come to rest, and hold everything to everything."""
+        self.late.run("COMMIT")
         for _ in range(6):
             (ended,) = self.forks.at_once(self.work("run"))
             assert ended.code == 0, ended
@@ -153,8 +162,8 @@ def arena(unloaded: Project, tmp_path: Path) -> Iterator[Arena]:
     folder = tmp_path / "snapshots"
     folder.mkdir()
     keeper = Keeper(folder)
-    with unloaded.forks() as forks, unloaded.application() as application:
-        arena = Arena(unloaded, forks, Judge(unloaded, keeper), application)
+    with unloaded.forks() as forks, unloaded.application() as application, unloaded.application() as late:
+        arena = Arena(unloaded, forks, Judge(unloaded, keeper), application, late)
         arena.go_on("run")
         yield arena
 
