@@ -32,7 +32,9 @@ COMMAND = re.compile(
 )
 """How the last line of a refusal ends."""
 
-PROGRESS = re.compile(r"(?:extract|transform|load) .*: [\d,]+ rows?")
+PROGRESS = re.compile(
+    r"(?:extract|transform|load|publish) .*: [\d,]+ rows?(?:, done)?(?:, about [\d,]+ to go(?:, .+ left)?)?"
+)
 
 
 @dataclass(frozen=True)
