@@ -8,6 +8,7 @@ import pytest
 
 from starlift.adapters.memory import MemoryLake
 from starlift.core import paths
+from starlift.core.identity import bucket
 from starlift.core.requests import Request
 from starlift.errors import UnavailableError
 from starlift.stages import requests
@@ -64,6 +65,22 @@ def test_the_last_batch_of_a_snapshot_counts_the_rows(extractor_of: MakeExtracto
         (True, {}),
         (False, {"item": 2}),
     ]
+
+
+def test_rows_asked_for_by_key_are_not_gone_where_they_come_before_the_last_batch(
+    extractor_of: MakeExtractor, shop: Shop
+) -> None:
+    extractor = in_chunks(extractor_of, 1000, limits={"memory": 1})
+    extractor.poll()
+    shop.run("UPDATE item SET name = repeat('x', 700000)")
+    asked = Request("repair", "item", "a test", ("(1)", "(9)"))
+    requests.ask(extractor.lake, asked, manifests(extractor)[0].clock, "test")
+    extractor.poll()
+    assert shipped(extractor)[1:] == [["1", "2"], ["3"]]
+    told = manifests(extractor)[-1].inventory["item"]
+    assert (told.scope, told.asked) == ("buckets", asked.keys)
+    assert set(told.buckets) == set(map(bucket, asked.keys))
+    assert [row["_key"] for row in extractor.listed(3)] == ["(1)"]
 
 
 def test_a_table_of_another_shape_whose_batches_broke_off_is_read_whole_again(

@@ -9,6 +9,7 @@ from starlift.core import chunking, polling
 from starlift.core.chunking import Brought
 from starlift.core.config import Limits, TableSpec
 from starlift.core.drift import Known, Taken, known
+from starlift.core.identity import bucket
 from starlift.core.inventory import Wanted
 from starlift.core.manifest import Chunk, Column, Manifest, Mode, TableState
 from starlift.core.polling import Measure, Reached, Read
@@ -93,9 +94,13 @@ class TablePoll:
         return "+".join(sorted(self.read.passes)) if self.brought.ended and not self.going_on else "chunk"
 
     def list_keys(self) -> None:
-        """Have the last batch of several list the keys where the table was read whole: none has every row."""
+        """Have the last batch of several list the keys where the table was read whole, since none has every
+        row, or where rows are asked for by key: a batch before it may have them, and they are not gone."""
         if self.split and self.known and "whole" in self.read.passes:
             self.want = replace(self.want, listed=True)
+        elif self.split and self.want.keys:
+            own = {bucket(key) for key in self.want.keys}
+            self.want = replace(self.want, buckets=self.want.buckets | own)
 
     def restart(self) -> None:
         """Read the table whole, as if no batch before had."""
