@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 6
 XID_EVERY, HEARTBEAT = 300, 60
 """Seconds."""
+CRITICAL = ("barrier", "snapshot", "settle", "start")
 ROUNDS = 25
 """Cycles after which a pipeline that is left alone has to be at rest."""
 
@@ -87,11 +88,11 @@ def draw_flavour(random: Random) -> Flavour:
         if by_time and random.random() < 0.2
         else frozenset(),
         limits=limits,
-        steps=random.choice((250, 400, 400, 700)),
+        steps=random.choice((150, 250, 250, 400)),
         runs=random.choice((1, 2, 3, 4, MOST_RUNS)),
         kill=random.choice((0.0, 0.003, 0.01, 0.02)),
         unavailable=random.choice((0.0, 0.0, 0.003, 0.01)),
-        dozes=random.choice((0.03, 0.15, 0.5)),
+        dozes=random.choice((0.1, 0.3, 0.6)),
         stock=random.choice((0, 4, 10)),
         habits=draw_habits(random),
         crashes=random.random() < 0.25,
@@ -240,9 +241,11 @@ class History:
     def _step(self) -> None:
         random, scheduler = self.random, self.scheduler
         chance = random.random()
-        running = scheduler.processes
-        if running and chance > self.flavour.dozes:
-            last = scheduler.last
+        running, last = scheduler.processes, scheduler.last
+        # what happens between barrier and snapshot matters more than what happens elsewhere
+        critical = last is not None and last.at.startswith(CRITICAL)
+        dozes = self.flavour.dozes if critical or not running else self.flavour.dozes / 6
+        if running and chance > dozes:
             if last is None or last.done or random.random() < 0.15:
                 last = running[int(random.random() * len(running))]
             scheduler.resume(last)

@@ -35,11 +35,11 @@ class SimulatedLake(MemoryLake):
         return self._objects
 
     def get(self, key: str) -> bytes | None:
-        self._scheduler.point(f"{self._name}: get {key}")
+        self._scheduler.point(f"{self._name}: get {key}", minor=True)
         return self._objects.get(key)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        self._scheduler.point(f"{self._name}: put {key}")
+        self._scheduler.point(f"{self._name}: put {key}", minor=_is_minor(key))
         if self.quirks.late and self._put_late(key, data):
             return True
         manifest = key.startswith("manifests/")
@@ -52,7 +52,7 @@ class SimulatedLake(MemoryLake):
                 self._objects[key] = bytes(data)
         if stored and manifest:
             self._committed()
-        self._scheduler.point(f"{self._name}: has put {key}")
+        self._scheduler.point(f"{self._name}: has put {key}", minor=_is_minor(key))
         self._flush_late()
         return stored
 
@@ -80,3 +80,7 @@ class SimulatedLake(MemoryLake):
         process = self._scheduler.current
         if process is not None:
             self._objects.update(self._late.pop(id(process), {}))
+
+
+def _is_minor(key: str) -> bool:
+    return not key.startswith(("manifests/", "requests/"))

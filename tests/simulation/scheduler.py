@@ -16,6 +16,8 @@ from greenlet import getcurrent, greenlet
 from starlift.errors import StarliftError, UnavailableError
 
 WELL, LOST = "well", "unavailable"
+MINOR = 0.7
+"""Share of the minor points that are passed by."""
 
 
 class Killed(BaseException):
@@ -89,14 +91,16 @@ class Scheduler:
             process.error = Violation(f"unforeseen in {process.name} ({process.kind}): {text}")
         process.done = True
 
-    def point(self, what: str, *, fails: bool = True) -> None:
+    def point(self, what: str, *, fails: bool = True, minor: bool = False) -> None:
         """Stop here, until the scheduler lets this process go on, or ends it. fails: it may be told that what
-        it asks, or has asked, is unavailable."""
+        it asks, or has asked, is unavailable. minor: there are so many of these that most are passed by."""
         process = self.current
         if process is None:
             return
         if process.dead:
             raise Killed
+        if minor and self.random.random() < MINOR:
+            return
         process.at = what
         fate = self._hub.switch()
         if fate == LOST and fails:

@@ -263,6 +263,8 @@ class World:
         """Other databases of the server use xids and write the log."""
         self.disk.next_xid += xids
         self.disk.position += records
+        if xids:
+            self.disk.assigned[self.disk.next_xid - 1] = self.disk.position
 
     def settle(self, position: int) -> None:
         """Flush the log."""

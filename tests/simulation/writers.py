@@ -12,17 +12,19 @@ from tests.simulation.world import FUTURE, World
 
 KEYS = {"region": 2, "client": 4, "product": 3, "sale": 7}
 """Keys of each table: few, so that rows come and go under one."""
-SLOTS = (1, 2, 3)
 NAMES = ("a", "b", "c")
 DAYS = ("2020-01-01", "2021-12-31")
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How the writers live. hidden, asynchronous: shares of the transactions. ticks, leaps: how often the
+    """How the writers live. sessions: how many are in transactions at once. at_once: share of what is written
+    in a transaction of its own. hidden, asynchronous: shares of the transactions. ticks, leaps: how often the
     clock goes on at all, and by minutes. falsely: share of the stamps that the server does not take, where
     that may be."""
 
+    sessions: int = 2
+    at_once: float = 0.35
     hidden: float = 0.0
     asynchronous: float = 0.0
     ticks: float = 0.4
@@ -33,8 +35,10 @@ class Habits:
 def draw_habits(random: Random) -> Habits:
     """Draw how writers live."""
     return Habits(
+        sessions=random.choice((1, 2, 3)),
+        at_once=random.choice((0.2, 0.35, 0.8)),
         hidden=random.choice((0.0, 0.0, 0.1)),
-        asynchronous=random.choice((0.0, 0.3)),
+        asynchronous=random.choice((0.0, 0.3, 1.0)),
         ticks=random.choice((0.1, 0.4, 1.0)),
         leaps=random.choice((0.0, 0.01, 0.03)),
     )
@@ -69,11 +73,10 @@ class Writers:
             world.now += random.choice((0, 0, 1, 1, 2))
         if random.random() < self.habits.leaps:
             world.now += random.choice((5, 60, 400))
-        chance = random.random()
-        if chance < 0.35:
+        if random.random() < self.habits.at_once:
             self._at_once(self._write)
             return
-        number = random.choice(SLOTS)
+        chance, number = random.random(), 1 + int(random.random() * self.habits.sessions)
         if number not in world.open:
             world.begin(
                 number,
@@ -81,18 +84,20 @@ class Writers:
                 asynchronous=random.random() < self.habits.asynchronous,
             )
             self.tell(f"transaction {number} begins at {world.now}")
-        elif chance < 0.70:
+            return
+        written = bool(world.open[number].xids)
+        if chance < (0.3 if written else 0.85):
             self._write(number)
-        elif chance < 0.84:
+        elif chance < (0.62 if written else 0.92):
             world.commit(number, goes_on=random.random() < 0.2)
             self.tell(f"transaction {number} commits")
-        elif chance < 0.88:
+        elif chance < 0.7 or not written:
             world.abort(number)
-        elif chance < 0.91:
+        elif chance < 0.77:
             world.savepoint(number)
-        elif chance < 0.94:
+        elif chance < 0.84:
             world.rollback_to(number)
-        elif chance < 0.97:
+        elif chance < 0.92:
             world.prepare(number)
         else:
             self._end_prepared()
