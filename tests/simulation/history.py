@@ -124,12 +124,14 @@ class History:
         mutant: Mutant | None = None,
         *,
         sound: bool = False,
+        season: Callable[[Flavour], Flavour] = lambda flavour: flavour,
     ) -> None:
         self.seed = seed
         self.random = random = Random(seed)  # noqa: S311 - no secret
         self.flavour = draw_flavour(random)
         if mutant is not None:
             self.flavour = mutant.season(self.flavour)
+        self.flavour = season(self.flavour)
         self.scheduler = Scheduler(random, trace)
         self.world = World()
         self.catalogue = {table: Catalogue() for table in TABLES}
@@ -172,7 +174,8 @@ class History:
             name, self.config, self.source, self.ingestion, self.processed, warehouse, self.engine
         )
 
-    def _start(self, kind: str) -> Process:
+    def start(self, kind: str) -> Process:
+        """Start a run of a command."""
         self.numbers += 1
         return self.scheduler.start(f"run{self.numbers}", kind, partial(self._run, kind))
 
@@ -236,7 +239,7 @@ class History:
         self.scheduler.faults.unavailable = self.flavour.unavailable
         while self.scheduler.steps < self.flavour.steps:
             self._step()
-        self._rest()
+        self.rest()
 
     def _step(self) -> None:
         random, scheduler = self.random, self.scheduler
@@ -261,10 +264,10 @@ class History:
 
     def _start_something(self) -> None:
         if self.nudges and self.random.random() < 0.5:
-            self._start(self.nudges.pop(self.random.randrange(len(self.nudges))))
+            self.start(self.nudges.pop(self.random.randrange(len(self.nudges))))
             return
         kinds = ("cycle", "cycle", "cycle", "cycle", "extract", "extract", "transform", "load", "reconcile")
-        self._start(self.random.choice(kinds))
+        self.start(self.random.choice(kinds))
 
     def _befall(self) -> None:
         """Let something rare happen to the source as a whole, of what the history's flavour has."""
@@ -299,7 +302,8 @@ class History:
 
     # at rest
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
+        """Let everything come to rest, and compare."""
         scheduler, world = self.scheduler, self.world
         scheduler.faults.kill = scheduler.faults.unavailable = 0.0
         for number in list(world.open):
@@ -320,7 +324,7 @@ class History:
         self._until_nothing("cycle")
         self.oracle.check_equal(self.place.stars["live"], world.visible())
         seq = self.oracle.expected.seq
-        self._alone("reconcile")
+        self.alone("reconcile")
         self._until_nothing("cycle")
         self.oracle.check_equal(self.place.stars["live"], world.visible())
         self.scheduler.tell(f"at rest at batch {seq}, reconciled at {self.oracle.expected.seq}")
@@ -328,7 +332,7 @@ class History:
     def _until_nothing(self, kind: str) -> None:
         for _ in range(ROUNDS):
             before = self._mark()
-            self._alone(kind)
+            self.alone(kind)
             if self._mark() == before:
                 return
         raise Violation(f"after {ROUNDS} cycles the pipeline is not at rest")
@@ -336,8 +340,9 @@ class History:
     def _mark(self) -> tuple[int, int, int]:
         return len(self.ingestion.objects), len(self.processed.objects), self.place.stars["live"].seq
 
-    def _alone(self, kind: str) -> None:
-        process = self._start(kind)
+    def alone(self, kind: str) -> None:
+        """Run a command to its end; the others wait."""
+        process = self.start(kind)
         while process in self.scheduler.processes:
             self.scheduler.resume(process)
 

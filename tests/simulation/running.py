@@ -26,7 +26,8 @@ _engine = DuckDBEngine()
 
 
 @contextmanager
-def _surroundings(*, real: bool) -> Iterator[None]:
+def surroundings(*, real: bool) -> Iterator[None]:
+    """Have what runs be deterministic and quick. real: with DuckDB and Parquet."""
     with ExitStack() as stack:
         stack.enter_context(deterministic())
         if not real:
@@ -41,7 +42,7 @@ def play(seed: int, mutant: Mutant | None = None, *, traced: bool = False, sound
     real = mutant is None and seed % REAL_EVERY == 0
     violation = None
     with ExitStack() as stack:
-        stack.enter_context(_surroundings(real=real))
+        stack.enter_context(surroundings(real=real))
         if mutant is not None and not sound:
             stack.enter_context(mutant.applied())
         history = History(seed, _engine if real else None, trace, mutant, sound=sound)
