@@ -85,7 +85,7 @@ def check_tests() -> bool:
 def check_simulation() -> bool:
     """Histories of the real stages over ports in memory: as many as two minutes hold."""
     simulation = ("python", "-m", "tests.simulation", *SIMULATED)
-    return run(*simulation, "--seconds", "150", "--least", "2000", "--coverage")
+    return run(*simulation, "--seconds", "120", "--least", "2000", "--coverage")
 
 
 def check_docs() -> bool:

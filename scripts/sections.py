@@ -101,9 +101,8 @@ def files_in_memory() -> Iterator[None]:
             del os.environ["TMPDIR"]
 
 
-# each has a PostgreSQL of its own, and waits for it and for processes that it starts for a third of the time:
-# one more than there are cores; four are enough on a big machine
-WORKERS = ("-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist=worksteal")
+# a worker per core, each with a PostgreSQL of its own; four are enough on a big machine
+WORKERS = ("-n", str(min(4, os.cpu_count() or 1)), "--dist=worksteal")
 """Options of pytest."""
 SIMULATED = ("--workers", WORKERS[1])
 """Options of tests.simulation."""

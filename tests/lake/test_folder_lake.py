@@ -35,7 +35,7 @@ touching = {"open", "os.mkdir", "os.link", "os.rename", "os.remove", "os.scandir
 
 def die_before_the_last_step(event, arguments):
     global steps
-    if event in touching:
+    if event in touching and str(arguments[0]).startswith(root):
         steps -= 1
         if steps == 0:
             os.kill(os.getpid(), signal.SIGKILL)

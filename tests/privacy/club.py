@@ -159,5 +159,5 @@ class Watch:
 
     def _look(self) -> None:
         with silent(self._url) as connection:
-            while not self._over.wait(0.001):
+            while not self._over.wait(0.02):
                 self.seen |= {str(row[0]) for row in connection.run("SELECT query FROM pg_stat_activity")}
