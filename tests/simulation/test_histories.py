@@ -12,6 +12,7 @@ SEEDS = range(30)
 REGRESSIONS: dict[int, str] = {
     19: "a delete beside changes that came in several batches of one snapshot",
     86: "the same in xid mode",
+    739942001948: "a row that is what it was before batches of one snapshot that broke off",
 }
 """Seeds that once showed a fault, and which."""
 

@@ -107,11 +107,15 @@ class Landing:
         Those before it are partial and leave every table where it was, so that whoever finds them last
         begins again from there."""
         known = dict(self.previous.tables) if self.previous else {}
+        brought = {name for batch in batches[:-1] for name, parts in batch.files.items() if parts}
         for table in self.tables:
             name = table.spec.name
             if name in known and "whole" in table.read.passes:
                 # it is to be read whole again, though its shape may by then be that of these batches
                 known[name] = replace(known[name], W=None, px=None, px_at=None)
+            if name in known and name in brought:
+                # what was foretold may be so again, and yet not be what these batches have
+                known[name] = replace(known[name], overlap={})
         piece = replace(
             manifest,
             tables=known,
