@@ -26,7 +26,10 @@ SECTIONS["peers"] = partial(run, "python", "-m", "bench.peers", "--all")
 
 # commands killed at every step they have, and 200 times and more at random, several at once
 SECTIONS["kills"] = partial(
-    run, "pytest", "-n", "0", "-s", "tests/e2e/test_kills.py", STARLIFT_SOAK_KILLS="200"
+    run,
+    *("pytest", "-n", "0", "-s", "-k", "killed"),
+    *("tests/e2e/test_kills.py", "tests/e2e/test_deletes.py", "tests/e2e/test_rebuild.py"),
+    STARLIFT_SOAK_KILLS="200",
 )
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
@@ -97,11 +98,15 @@ def test_a_changed_model_stops_the_pipeline_until_it_is_rebuilt(lived: Project) 
     assert_live_is_what_a_replay_makes(lived)
 
 
+SOAK = bool(os.environ.get("STARLIFT_SOAK_KILLS"))
+"""Whether to kill at more of the steps."""
+
+
 @pytest.mark.parametrize(
     ("place", "steps"),
     [
-        ("ingestion", range(1, 1000, 7)),
-        ("processed", range(1, 1000, 11)),
+        ("ingestion", range(1, 1000, 7 if SOAK else 11)),
+        ("processed", range(1, 1000, 11 if SOAK else 17)),
         # a few while batches are loaded, and then all of those around the marker and the publishing
         ("warehouse", [2, 9, 20, 30, *range(19, 1000)]),
     ],
