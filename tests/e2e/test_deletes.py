@@ -271,7 +271,7 @@ def test_a_sweep_that_is_held_waits_for_a_person_and_later_batches_wait_with_it(
 
 
 SOAK = bool(os.environ.get("STARLIFT_SOAK_KILLS"))
-"""Whether to kill at every step, not at each third."""
+"""Whether to kill at every step, not at each second."""
 
 
 @pytest.mark.parametrize("place", ["ingestion", "warehouse"])
@@ -281,7 +281,7 @@ def test_a_run_killed_at_any_step_of_a_sweep_deletes_once_and_forgets_no_request
     """A request is durable before the batch that gives rise to it is applied."""
     steps: list[str] = []
     with project.forks() as forks:
-        for step in range(1, 200, 1 if SOAK else 3):
+        for step in range(1, 200, 1 if SOAK else 2):
             delete_sale(project, step)
             killed = forks.kill(place, step)
             steps.append(killed.step)
