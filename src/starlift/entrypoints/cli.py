@@ -14,6 +14,7 @@ from starlift.bootstrap import Pipeline
 from starlift.core.units import duration
 from starlift.entrypoints import commands
 from starlift.entrypoints.answers import Answer, failed
+from starlift.entrypoints.interrupting import interruptions_kept
 from starlift.entrypoints.terminal import make_printable, print_answer, say, tell
 from starlift.errors import ConfigurationError, StarliftError
 from starlift.settings import Settings, read
@@ -276,7 +277,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     as_json = "--json" in words
     try:
-        answer = _carry_out(words)
+        with interruptions_kept():
+            answer = _carry_out(words)
     except StarliftError as error:
         answer = failed(error)
     except KeyboardInterrupt:
