@@ -21,16 +21,18 @@ from typing import ClassVar
 class StarliftError(Exception):
     """Base of every deliberate error.
 
-    `message` says what is wrong and where, in one line. `hint` ends in a command to type.
+    `message` says what is wrong and where, in one line. `hint` ends in a command to type. `discreet` is the
+    message without what it quotes of rows, for a log that more people read than may see the rows.
     """
 
     code: ClassVar[str] = "unexpected"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", discreet: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.discreet = discreet or message
 
 
 class ConfigurationError(StarliftError):
@@ -60,10 +62,14 @@ class TooManyRejected(HeldError):
 
 
 class UnavailableError(StarliftError):
-    """Source, warehouse or lake is unreachable, refused us, or cannot be written."""
+    """Source, warehouse or lake is unreachable, refused us, or cannot be written.
+
+    login: whether it is that a database knows no such user, or not by this password: it may be a new one.
+    """
 
     code = "unavailable"
     exit_code = 5
+    login = False
 
 
 class LostRace(StarliftError):

@@ -43,10 +43,14 @@ def held(
     found = [(*rejected[table], table) for table in too_many(rejected, share)]
     tables = ", ".join(f"{bad:,} of {of:,} rows of {table}" for bad, of, table in found)
     shown = "; ".join(f"{table} {key}: {reason}" for table, key, reason in examples)
-    return TooManyRejected(
+    said = (
         f"batch {seq} is held, and with it what comes after: {tables} would go into quarantine, more than "
-        f"quarantine_hold ({share:.0%}) allows unasked; the first are {shown}",
+        f"quarantine_hold ({share:.0%}) allows unasked"
+    )
+    return TooManyRejected(
+        f"{said}; the first are {shown}",
         f"correct the model, then: {REBUILD}; or let the batch through: starlift quarantine release {seq}",
+        said,
     )
 
 
@@ -60,17 +64,22 @@ def together(found: Sequence[tuple[int, HeldError]]) -> HeldError:
     rejecting = list(dict.fromkeys(seq for seq, error in found if isinstance(error, TooManyRejected)))
     sweeping = [seq for seq, error in found if not isinstance(error, TooManyRejected)]
     more = f"; and {len(found) - EXAMPLES:,} more" if len(found) > EXAMPLES else ""
-    message = "; ".join(error.message for _, error in found[:EXAMPLES]) + more
+    message, discreet = (
+        "; ".join(texts) + more
+        for texts in zip(*((error.message, error.discreet) for _, error in found[:EXAMPLES]), strict=True)
+    )
     confirm = " ".join(f"--confirm {seq}" for seq in sweeping)
     if not rejecting:
-        return HeldError(message, f"if the source is right, have them deleted: starlift reconcile {confirm}")
+        hint = f"if the source is right, have them deleted: starlift reconcile {confirm}"
+        return HeldError(message, hint, discreet)
     if not sweeping:
         numbers = " ".join(map(str, rejecting))
         return TooManyRejected(
             message,
             f"correct the model, then: {REBUILD}; or let them through: starlift quarantine release {numbers}",
+            discreet,
         )
     release = " ".join(f"--release {seq}" for seq in rejecting)
     return HeldError(
-        message, f"if that is right, let all of it through: starlift reconcile {confirm} {release}"
+        message, f"if that is right, let all of it through: starlift reconcile {confirm} {release}", discreet
     )

@@ -193,7 +193,9 @@ def _from_server(error: DatabaseError, dsn: Dsn, role: Role) -> StarliftError:
     message = f"the {role} {dsn} says: {fields.get('M', error)}"
     retry = "starlift run"
     if state in ("28P01", "28000", "3D000"):
-        return UnavailableError(message, f"correct {variable(role)}, then: starlift run")
+        refused = UnavailableError(message, f"correct {variable(role)}, then: starlift run")
+        refused.login = state != "3D000"
+        return refused
     if state == "42501":
         return UnavailableError(
             message, f"grant what is missing: psql -d {dsn.database} -f sql/roles/{role}.sql"

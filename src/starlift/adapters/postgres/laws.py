@@ -47,7 +47,9 @@ def check_laws(connection: pg8000.native.Connection, laws: Sequence[Law], seq: i
             shown = "; ".join(
                 ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in broken
             )
+            said = f"batch {seq} breaks the law sql/checks/{law.file}"
             raise HeldError(
-                f"batch {seq} breaks the law sql/checks/{law.file}: {shown}",
+                f"{said}: {shown}",
                 "nothing was written; correct the rows' cause, then: starlift load",
+                said,
             )

@@ -62,9 +62,11 @@ def _explanation(error: DatabaseError, what: str) -> StarliftError | None:
             "make that column text in a new file of sql/warehouse, then: starlift migrate && starlift load",
         )
     if state[:2] in _OF_ROWS:
+        said = f"{what} is refused by the warehouse, nothing was written"
         return HeldError(
-            f"{what} is refused by the warehouse, nothing was written: {_said(error)}",
+            f"{said}: {_said(error)}",
             "correct the rows' cause or the star's constraint, then: starlift load",
+            f"{said}: SQLSTATE {state}",
         )
     return None
 

@@ -120,9 +120,11 @@ def _try(connection: pg8000.native.Connection, staged: Staged, rows: str, steps:
         driving=staged.model.driving,
     )[0]
     if count > MOST_REFUSED:
+        said = f"star table {staged.table.name} refuses more than {MOST_REFUSED} rows of a batch"
         raise HeldError(
-            f"star table {staged.table.name} refuses more than {MOST_REFUSED} rows of a batch: {reason}",
+            f"{said}: {reason}",
             "put what is to change into a new file of sql/warehouse, then: starlift migrate && starlift load",
+            said,
         )
 
 
