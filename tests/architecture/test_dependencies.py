@@ -31,7 +31,8 @@ def locked(lock: Path) -> dict[str, set[str]]:
 
 def test_requirements_name_all_that_the_package_declares() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["demo"], *extras["lambda"]]
     assert {str(Requirement(text)) for text in declared} <= listed().keys()
 
 

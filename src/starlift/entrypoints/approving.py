@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from starlift.bootstrap import Pipeline
 from starlift.errors import UnavailableError
+from starlift.stages.readiness import check_keys, check_tables
 from starlift.stages.shapes import Approve, Keys, Schema
 
 _logger = logging.getLogger("starlift")
@@ -40,5 +41,16 @@ def approver(pipeline: Pipeline, *, star: bool = False) -> Approve:
                 name,
                 name,
             )
+
+    return approve
+
+
+def approver_by_names(pipeline: Pipeline) -> Approve:
+    """Return what a poll asks where neither Arrow nor DuckDB is at hand: whether the tables that the models
+    read are taken, and by which key. Whether a model fits their columns, transform tells."""
+
+    def approve(schema: Schema, keys: Keys, rekeyed: Collection[str]) -> None:
+        check_tables(pipeline.models, schema)
+        check_keys(pipeline.models, keys, rekeyed)
 
     return approve

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlift.bootstrap import Pipeline
-from starlift.entrypoints import local
+from starlift.entrypoints import alone, local
 from starlift.entrypoints.answers import Answer, failed, printable, without_passwords
 from starlift.entrypoints.moved import moved_text
 from starlift.entrypoints.repeat import Interruption, repeat
@@ -77,32 +77,25 @@ def migrate(call: Call) -> Answer:
 
 def extract(call: Call) -> Answer:
     """Poll the source once."""
+    cycle = Cycle(local.new_run(call.pipeline).run_id)
     with Working(call.arguments.budget) as progress:
-        run = local.new_run(call.pipeline, progress)
-        cycle = Cycle(run.run_id)
-        with cycle.timed("extract"):
-            cycle.extracted = local.extract(call.pipeline, run)
-            cycle.report_held()
-        cycle.stopped = progress.stopped
+        alone.extract(cycle, call.pipeline, progress)
     return _cycle_answer(cycle)
 
 
 def transform(call: Call) -> Answer:
     """Transform every pending batch."""
     cycle = Cycle(local.new_run(call.pipeline).run_id)
-    with Working(call.arguments.budget) as progress, cycle.timed("transform"):
-        cycle.transformed = local.transform(call.pipeline, progress)
-        cycle.stopped = progress.stopped
+    with Working(call.arguments.budget) as progress:
+        alone.transform(cycle, call.pipeline, progress)
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 
 def load(call: Call) -> Answer:
     """Apply every pending batch."""
     cycle = Cycle(local.new_run(call.pipeline).run_id)
-    local.check_published(call.pipeline)
-    with Working(call.arguments.budget) as progress, cycle.timed("load"):
-        cycle.loaded, cycle.applied = local.load(call.pipeline, progress)
-        cycle.stopped = progress.stopped
+    with Working(call.arguments.budget) as progress:
+        alone.load(cycle, call.pipeline, progress)
     return _cycle_answer(cycle, strict=call.arguments.strict)
 
 

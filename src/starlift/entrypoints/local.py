@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("starlift")
 
 
-def new_run(pipeline: Pipeline, watch: Watch = UNWATCHED) -> Run:
-    """Return a run with an id of its own, which sorts by time."""
+def run_id() -> str:
+    """Return an id for a run, which sorts by time."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Run(f"{stamp}-{secrets.token_hex(4)}", pipeline.code_version, watch)
+    return f"{stamp}-{secrets.token_hex(4)}"
+
+
+def new_run(pipeline: Pipeline, watch: Watch = UNWATCHED) -> Run:
+    """Return a run with an id of its own."""
+    return Run(run_id(), pipeline.code_version, watch)
 
 
 def cycle(

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 
 from starlift.core.manifest import Column
-from starlift.core.models import REBUILD, Model
+from starlift.core.models import Model
 from starlift.core.typing import schema_of
 from starlift.errors import ConfigurationError
 from starlift.ports import Engine
 from starlift.stages.emission import check_key
+from starlift.stages.readiness import check_keys
 
 
 def approve(
@@ -33,12 +34,7 @@ def approve(
     missing.
     """
     columns = {}
-    for model in (model for model in models if model.driving in rekeyed):
-        raise ConfigurationError(
-            f"the key of table {model.driving} is now declared as ({', '.join(keys[model.driving])}), and "
-            f"model {model.name} has still the one before",
-            f"write columns and `-- key:` for the new one in sql/models/{model.name}.sql; rebuild: {REBUILD}",
-        )
+    check_keys(models, keys, rekeyed)
     tables = {name: schema_of(columns).empty_table() for name, columns in schema.items()}
     for model in models:
         for name in model.tables:

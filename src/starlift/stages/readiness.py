@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from starlift.core import paths
 from starlift.core.manifest import sha256
@@ -57,6 +57,20 @@ def check_tables(models: Sequence[Model], tables: Collection[str]) -> None:
                     f"add [tables.{name}] to sql/pipeline.toml or edit sql/models/{model.name}.sql, "
                     "then: starlift run",
                 )
+
+
+def check_keys(
+    models: Sequence[Model], keys: Mapping[str, tuple[str, ...]], rekeyed: Collection[str]
+) -> None:
+    """Raise ConfigurationError where a model still has the key that a table had before.
+
+    keys: of tables, as they are declared. rekeyed: tables of which they are not those of the last batch."""
+    for model in (model for model in models if model.driving in rekeyed):
+        raise ConfigurationError(
+            f"the key of table {model.driving} is now declared as ({', '.join(keys[model.driving])}), and "
+            f"model {model.name} has still the one before",
+            f"write columns and `-- key:` for the new one in sql/models/{model.name}.sql; rebuild: {REBUILD}",
+        )
 
 
 def _rebuilding(generations: Generations, models: Sequence[Model], head: int) -> str:
