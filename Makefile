@@ -10,7 +10,7 @@ SETUP := .venv/.setup
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup demo demo-clean prove run-checks soak test format lock clean
+.PHONY: help setup demo demo-clean prove bench run-checks soak test format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ demo-clean: ## Stop the demo's PostgreSQL and remove .demo/
 
 prove: setup ## No row is lost: two minutes of writers, kills and two peers; ONLY=stress runs one section
 	@.venv/bin/python scripts/prove.py $(addprefix --only ,$(ONLY))
+
+bench: setup ## Time and memory beside sling, dlt and bare COPY: bench/RESULTS.md; ARGS='--orders 100000' prints a smaller run
+	@.venv/bin/python -m bench.speed $(or $(ARGS),--lake s3 --write)
 
 run-checks: setup ## Everything CI runs; ONLY=lint runs one section
 	@.venv/bin/python scripts/run_checks.py $(addprefix --only ,$(ONLY))

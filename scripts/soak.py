@@ -22,6 +22,10 @@ SECTIONS["stress"] = partial(run, "python", "-m", "tests.stress", "--seconds", "
 SECTIONS["simulation"] = partial(
     run, "python", "-m", "tests.simulation", *SIMULATED, "--seconds", "7200", "--most", "100000", "--coverage"
 )
+# a first load, increments and polls of every contender, each copy compared with the source
+SECTIONS["bench"] = partial(
+    run, "python", "-m", "bench.speed", "--orders", "100000", "--times", "1", "--lake", "s3"
+)
 SECTIONS["peers"] = partial(run, "python", "-m", "bench.peers", "--all")
 
 # commands killed at every step they have, and 200 times and more at random, several at once

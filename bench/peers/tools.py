@@ -68,14 +68,18 @@ class Tool:
         """Run one sync, which must succeed."""
         self.run(*self.command())
 
-    def run(self, *command: str) -> str:
-        """Run a command in the tool's folder and return its stdout."""
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment of its processes."""
         inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), NOWHERE)
+        return {**inherited, **proxies, "HOME": str(self.folder), **self.variables()}
+
+    def run(self, *command: str) -> str:
+        """Run a command in the tool's folder and return its stdout."""
         ended = subprocess.run(
             command,
             cwd=self.folder,
-            env={**inherited, **proxies, "HOME": str(self.folder), **self.variables()},
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
