@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from sections import ROOT, SIMULATED, WORKERS, Section, files_in_memory, run, run_sections, tests_on
+from sections import ROOT, SIMULATED, WORKERS, Section, Skipped, files_in_memory, run, run_sections, tests_on
 
 KNOWN_VULNERABLE = "https://pypi.org/pypi/requests/2.19.0/json"
 """What pip-audit asks of its service, for a version with known vulnerabilities."""
@@ -60,6 +60,10 @@ ON_THE_OLDEST = (
 What else runs on a server asks it for nothing that these do not; `make soak` runs all.
 """
 
+CHECKOV = "tests/terraform/test_checkov.py"
+ELSEWHERE = ("--ignore=tests/simulation", "--ignore=tests/terraform")
+"""Tests that have a section of their own, where no coverage is measured."""
+
 
 def check_format() -> bool:
     return run("ruff", "format", "--check", ".")
@@ -74,9 +78,9 @@ def check_types() -> bool:
 
 
 def check_tests() -> bool:
-    """All tests but the simulation, with the branches they cover: all of the core, 95 % of everything."""
+    """Tests that no other section runs, and the branches they cover: all of the core, 95 % of everything."""
     with files_in_memory():
-        passed = run("pytest", *WORKERS, "--ignore=tests/simulation", "--cov", "--cov-report=")
+        passed = run("pytest", *WORKERS, *ELSEWHERE, "--cov", "--cov-report=")
     core = run("coverage", "report", "--include=src/starlift/core/*", "--fail-under=100")
     return run("coverage", "report", "--fail-under=95") and core and passed
 
@@ -86,6 +90,19 @@ def check_simulation() -> bool:
     found = run("pytest", *WORKERS, "tests/simulation")  # measuring coverage would take half as long again
     simulation = ("python", "-m", "tests.simulation", *SIMULATED)
     return run(*simulation, "--seconds", "60", "--least", "2000", "--coverage") and found
+
+
+def check_terraform() -> bool:
+    """What terraform would make keeps its laws, and planted mistakes are found. No account is needed."""
+    passed = run("pytest", "-n", "0", "tests/terraform", f"--ignore={CHECKOV}")
+    if passed and shutil.which("terraform") is None:
+        raise Skipped("terraform not found")
+    return passed
+
+
+def check_checkov() -> bool:
+    """checkov finds nothing in terraform/. Its hundred packages are installed once, into the user's cache."""
+    return run("pytest", "-n", "0", CHECKOV)
 
 
 def check_docs() -> bool:
@@ -177,6 +194,8 @@ SECTIONS: dict[str, Section] = {
     "docs": check_docs,
     "tests": check_tests,
     "simulation": check_simulation,
+    "terraform": check_terraform,
+    "checkov": check_checkov,
     "postgres-15": partial(tests_on, "15", *IN_BETWEEN),
     "postgres-13": partial(tests_on, "13", *ON_THE_OLDEST),
     "security": check_security,
