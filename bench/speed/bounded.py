@@ -122,14 +122,14 @@ def _lines(loads: Sequence[Load], machine: Machine, limit: int) -> Iterator[str]
     yield f"# Ten times the orders in {limit / 1e6:.0f} MB\n"
     yield "`python -m bench.speed --ten-million` made this. All processes of a run are killed if together"
     yield f"they have more (PSS, looked at every 20 ms). Machine: {machine}.\n"
-    yield "| orders | runs | killed | seconds | us an order | CPU-us an order | MB at the peak | the star |"
-    yield f"|{'---|' * 8}"
+    yield "| orders | runs | killed | seconds | us an order | CPU-us an order | MB | max RSS | the star |"
+    yield f"|{'---|' * 9}"
     for one in loads:
         each = 1e6 / one.orders
         yield (
             f"| {one.orders:,} | {len(one.runs)} | {one.killed} | {one.seconds:.1f} | "
             f"{one.seconds * each:.1f} | {one.cpu * each:.1f} | {one.pss / 1e6:.0f} | "
-            f"{one.wrong or 'equals the source'} |"
+            f"{max(run.hwm for run in one.runs) / 1e6:.0f} | {one.wrong or 'equals the source'} |"
         )
     for one in loads:
         if one.moments:

@@ -12,8 +12,8 @@ WIDTH, LABEL, BAR, GAP, TITLE = 300, 64, 16, 6, 40
 
 ROWS: tuple[tuple[str, Callable[[Figures], float]], ...] = (
     ("seconds", lambda one: one.seconds),
-    ("CPU seconds of the client", lambda one: one.cpu),
-    ("MB at the peak (PSS)", lambda one: one.pss / 1e6),
+    ("CPU seconds", lambda one: one.cpu),
+    ("MB at the peak", lambda one: one.pss / 1e6),
 )
 
 

@@ -75,6 +75,13 @@ def _medians(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: median(one[name] for one in each if name in one) for name in each[0]}
 
 
+def gap(outcome: Outcome) -> float:
+    """Return how many milliseconds were between two looks at the memory, on average: more than twenty where
+    the machine was busy, and then peaks may have been missed."""
+    runs = [sample.run for sample in outcome.samples]
+    return sum(run.seconds for run in runs) / sum(run.looks for run in runs) * 1000
+
+
 def ratio(of_case: Sequence[Figures], other: str, ours: str = OURS) -> Ratio | None:
     """Return what ours are to another's; None where one of both did not run, or was wrong."""
     right = {one.contender: one for one in of_case if not one.wrong}

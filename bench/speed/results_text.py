@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.speed import bounds
-from bench.speed.figures import OURS, Figures, figures, number, ratio
+from bench.speed.figures import OURS, Figures, figures, gap, number, ratio
 from bench.speed.machine import Machine
 from bench.speed.rounds import Outcome
 from bench.speed.table import heading
@@ -15,10 +15,10 @@ _INTRODUCTION = """\
 
 `make bench` wrote this. Every contender copies the same Totesys, all eleven tables, from one PostgreSQL
 database into another, starts each round with nothing, and comes to its turn while nobody else works. Figures
-are medians. Time is that of the whole process. CPU (user and system) and memory (PSS, sampled every 20 ms,
-beside it the largest resident set) are those of all processes of the client; the server's CPU is PostgreSQL's
-meanwhile. After every run the rows of all tables were counted, and the sum of a hash of every sales order
-compared with the source's.
+are medians. Time is that of the whole process. CPU (user and system) and memory (sampled PSS, beside it the
+largest resident set) are those of all processes of the client; the server's CPU is PostgreSQL's meanwhile.
+After every run the rows of all tables were counted, and the sum of a hash of every sales order compared with
+the source's.
 
 What starlift makes is the star, ten tables with their constraints, ledger and history, and it keeps JSON
 lines and Parquet. sling and dlt make copies of the tables. Machines differ and are noisy: the ratios are the
@@ -39,6 +39,7 @@ def _lines(outcome: Outcome, machine: Machine) -> Iterator[str]:
     yield f"Machine: {machine}."
     yield f"PostgreSQL {outcome.postgres} on it, as it comes, with vacuum and checkpoints between the runs."
     yield f"Rounds: {plan.times}, each of one first load and {plan.increments} times an increment and a poll."
+    yield f"Memory was looked at every {gap(outcome):.0f} ms, on average."
     for case, of_case in found.items():
         yield f"\n## {heading(case, plan.orders)}\n"
         yield from _grid(

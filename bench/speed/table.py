@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.speed import bounds
-from bench.speed.figures import OURS, Figures, figures, ratio
+from bench.speed.figures import OURS, Figures, figures, gap, ratio
 from bench.speed.machine import Machine
 from bench.speed.orders import increment
 from bench.speed.rounds import FIRST, INCREMENT, Outcome, Sample
@@ -43,7 +43,7 @@ def _lines(outcome: Outcome, machine: Machine) -> Iterator[str]:
     yield f"{machine}; PostgreSQL {outcome.postgres} on the same machine"
     yield (
         f"Medians; {plan.times} rounds, in turn. CPU and memory (PSS; largest resident set) of all processes "
-        "of the client; the server's CPU beside it."
+        f"of the client, looked at every {gap(outcome):.0f} ms; the server's CPU beside it."
     )
     for case, of_case in figures(outcome).items():
         yield ""

@@ -26,14 +26,15 @@ class Run:
 
     seconds: from start to end. cpu: user and system seconds of its processes. pss: the most bytes they had
     at one time, each shared page divided among those that share it. hwm: the most that the largest resident
-    sets of processes living at one time came to, a check on `pss`, which is only sampled. code: negative
-    where a signal ended it. within: whether it kept to the limit it was given.
+    sets of processes living at one time came to, a check on `pss`, which is only sampled, `looks` times.
+    code: negative where a signal ended it. within: whether it kept to the limit it was given.
     """
 
     seconds: float
     cpu: float
     pss: int
     hwm: int
+    looks: int
     code: int
     stdout: str
     stderr: str
@@ -47,12 +48,14 @@ class Tree:
         self.root = root
         self.pss = 0
         self.hwm = 0
+        self.looks = 0
 
     def look(self) -> int:
         """Measure once; return the bytes that they have now."""
         members = self.members()
         now = sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in members) * 1024
         self.pss = max(self.pss, now)
+        self.looks += 1
         self.hwm = max(self.hwm, sum(_kilobytes(pid, "status", "VmHWM:") for pid in members) * 1024)
         return now
 
@@ -100,6 +103,7 @@ def watch(
             cpu=end.cpu,
             pss=tree.pss,
             hwm=tree.hwm,
+            looks=tree.looks,
             code=process.returncode,
             stdout=_read(out),
             stderr=_read(err),
