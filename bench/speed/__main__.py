@@ -23,6 +23,7 @@ from bench.speed.chart import svg
 from bench.speed.contenders import CONTENDERS, USUAL
 from bench.speed.figures import figures
 from bench.speed.machine import machine
+from bench.speed.metering import STATEMENTS
 from bench.speed.results_text import document
 from bench.speed.rounds import FIRST, INCREMENT, POLL, Plan, Sample, play
 from bench.speed.table import line, table
@@ -30,7 +31,7 @@ from starlift.adapters.embedded import EmbeddedServer
 from starlift.core.units import size
 
 HERE = Path(__file__).parents[1]
-NARROWING = ("orders", "times", "increments", "only", "cases")
+NARROWING = ("orders", "times", "increments", "only", "cases", "statements")
 CASES = {"first": FIRST, "increment": INCREMENT, "poll": POLL}
 SETTINGS = {"autovacuum": "off", "max_wal_size": "8GB", "checkpoint_timeout": "1h"}
 """Vacuum and checkpoints come between the runs, not in the middle of somebody's. All else is PostgreSQL's
@@ -56,12 +57,20 @@ def _side_by_side(options: argparse.Namespace) -> int:
     for peer in {"dlt", "sling"}.intersection(names):
         if not is_made(peer):
             print(f"installing {peer}, once", file=sys.stderr)  # noqa: T201
-    plan = Plan(names, options.orders, options.times, options.increments, options.cases, say=_tell)
+    plan = Plan(
+        names,
+        options.orders,
+        options.times,
+        options.increments,
+        options.cases,
+        statements=options.statements,
+        say=_tell,
+    )
     at_start = machine()
     with ExitStack() as stack:
         if "s3" in names:
             plan = replace(plan, endpoint=stack.enter_context(moto_s3.server()))
-        outcome = play(stack.enter_context(postgres_of_this_process()), plan)
+        outcome = play(stack.enter_context(postgres_of_this_process(options.statements > 0)), plan)
     print(table(outcome, at_start))  # noqa: T201
     if options.write:
         (options.write / "RESULTS.md").write_text(document(outcome, at_start))
@@ -81,9 +90,10 @@ def _ten_times(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def postgres_of_this_process() -> Iterator[PostgresForTests]:
-    """A server for a block, of the version that STARLIFT_TEST_POSTGRES names."""
-    with server_of_this_process(lambda folder: EmbeddedServer(folder, SETTINGS, programs=chosen())) as server:
+def postgres_of_this_process(telling: bool = False) -> Iterator[PostgresForTests]:
+    """A server for a block, of the version that STARLIFT_TEST_POSTGRES names. telling: its statements."""
+    settings = {**SETTINGS, **STATEMENTS} if telling else SETTINGS
+    with server_of_this_process(lambda folder: EmbeddedServer(folder, settings, programs=chosen())) as server:
         postgres = PostgresForTests(server)
         yield postgres
         postgres.close()
@@ -96,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--increments", type=int, default=3, help="increments, and polls, of a round")
     options.add_argument("--only", type=_names, default=list(USUAL), metavar="starlift,sling,...")
     options.add_argument("--cases", type=_cases, default=list(CASES.values()), metavar="first,increment,poll")
+    options.add_argument(
+        "--statements", type=int, default=0, help="have the server tell as many of its costliest statements"
+    )
     options.add_argument("--lake", choices=("folder", "s3"), default="folder", help="s3: that one as well")
     options.add_argument(
         "--write",

@@ -62,7 +62,7 @@ def _figures(name: str, samples: Sequence[Sample]) -> Figures:
         median(seconds),
         (min(seconds), max(seconds)),
         median(sample.run.cpu for sample in samples),
-        median(sample.server for sample in samples),
+        median(sample.server.cpu for sample in samples),
         median(sample.run.pss for sample in samples),
         median(sample.run.hwm for sample in samples),
         _medians([sample.kept for sample in samples]),

@@ -20,7 +20,7 @@ from bench.peers.environments import Unavailable
 from bench.peers.tools import Tool
 from bench.speed import checking, orders
 from bench.speed.contenders import CONTENDERS, Contender, OnS3, Starlift, size, stages, steps
-from bench.speed.server_cpu import postmaster, worked
+from bench.speed.metering import Meter, Work
 from bench.speed.watching import Run, watch
 
 FIRST, INCREMENT, POLL = "first load", "increment", "nothing changed"
@@ -31,7 +31,7 @@ CASES = (FIRST, INCREMENT, POLL)
 class Sample:
     """One contender in one case, once.
 
-    server: CPU seconds of PostgreSQL meanwhile. wrong: in what its copy was not right afterwards, or why
+    server: what PostgreSQL did meanwhile. wrong: in what its copy was not right afterwards, or why
     there is none. kept: bytes it added to what it keeps, by name. stages: seconds of each, where it tells
     them.
     """
@@ -39,7 +39,7 @@ class Sample:
     case: str
     contender: str
     run: Run
-    server: float
+    server: Work
     wrong: str
     kept: dict[str, int]
     stages: dict[str, float]
@@ -47,7 +47,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run. increments: in a round. endpoint: of an S3, for who needs one. say: is told each
+    """What is to be run. increments: in a round. endpoint: of an S3, for who needs one.
+    statements: how many of the server's costliest each sample is to have. say: is told each
     sample as it comes."""
 
     contenders: Sequence[str]
@@ -56,6 +57,7 @@ class Plan:
     increments: int = 1
     cases: Sequence[str] = CASES
     endpoint: str = ""
+    statements: int = 0
     say: Callable[[Sample], None] = lambda _: None
 
 
@@ -82,12 +84,13 @@ def play(postgres: PostgresForTests, plan: Plan) -> Outcome:
     """Play all rounds."""
     with connected(postgres.server.url()) as admin:
         outcome = Outcome(plan, admin.run("SHOW server_version")[0][0])
-    for number in range(plan.times):
-        _round(postgres, outcome, number)
+        meter = Meter(admin, plan.statements)
+        for number in range(plan.times):
+            _round(postgres, outcome, meter, number)
     return outcome
 
 
-def _round(postgres: PostgresForTests, outcome: Outcome, number: int) -> None:
+def _round(postgres: PostgresForTests, outcome: Outcome, meter: Meter, number: int) -> None:
     plan = outcome.plan
     with ExitStack() as stack:
         source = stack.enter_context(postgres.source(f"orders_{plan.orders}", orders.filler(plan.orders)))
@@ -95,14 +98,14 @@ def _round(postgres: PostgresForTests, outcome: Outcome, number: int) -> None:
         entrants = _enter(stack, postgres, source, folder, outcome)
         turn = number % len(entrants)  # each round begins with another one
         entrants = entrants[turn:] + entrants[:turn]
-        _case(FIRST, outcome, source, entrants)
+        _case(FIRST, outcome, meter, source, entrants)
         entrants = [entrant for entrant in entrants if entrant.contender.polls]
         for entrant in entrants:
             _settle(postgres, entrant.tool.target)
         for change in range(plan.increments if set(plan.cases) != {FIRST} else 0):
             orders.change(source.admin, plan.orders, change)
-            _case(INCREMENT, outcome, source, entrants)
-            _case(POLL, outcome, source, entrants)
+            _case(INCREMENT, outcome, meter, source, entrants)
+            _case(POLL, outcome, meter, source, entrants)
 
 
 def _enter(
@@ -134,26 +137,26 @@ def _settle(postgres: PostgresForTests, url: str) -> None:
         admin.run("VACUUM (ANALYZE)")
 
 
-def _case(case: str, outcome: Outcome, source: SourceDatabase, entrants: Sequence[_Entrant]) -> None:
+def _case(
+    case: str, outcome: Outcome, meter: Meter, source: SourceDatabase, entrants: Sequence[_Entrant]
+) -> None:
     there = checking.content(source.admin)
     for entrant in entrants:
         with connected(source.admin) as admin:
             admin.run("CHECKPOINT")
-            root = postmaster(admin)
-        for sample in _sync(case, entrant, there, root):
+        for sample in _sync(case, entrant, meter, there):
             if case in outcome.plan.cases:
                 outcome.samples.append(sample)
                 outcome.plan.say(sample)
 
 
-def _sync(case: str, entrant: _Entrant, there: dict[str, Decimal], root: int) -> list[Sample]:
+def _sync(case: str, entrant: _Entrant, meter: Meter, there: dict[str, Decimal]) -> list[Sample]:
     """Have one contender sync once; only after its last step can its copy be right."""
     tool, before = entrant.tool, _kept(entrant)
     runs, server = {}, {}
     for step, words in steps(tool).items():
-        began = worked(root)
-        runs[step] = watch(words, tool.environment(), tool.folder)
-        server[step] = worked(root) - began
+        with meter.measured() as server[step]:
+            runs[step] = watch(words, tool.environment(), tool.folder)
     added = {name: after - before[name] for name, after in _kept(entrant).items()}
     failed = next((_failure(run) for run in runs.values() if run.code != 0), "")
     wrong = failed or _difference(tool, there)

@@ -17,10 +17,11 @@ def line(sample: Sample) -> str:
     """Return one sample in a line, for who waits."""
     run = sample.run
     told = (
-        f"{run.seconds:8.2f} s {run.cpu:7.2f} CPU-s {sample.server:7.2f} of the server"
+        f"{run.seconds:8.2f} s {run.cpu:7.2f} CPU-s {sample.server.cpu:7.2f} of the server"
         f" {run.pss / MEGA:6.0f} MB"
     )
-    return f"{sample.case:16}{sample.contender:17}{told}{'  WRONG: ' + sample.wrong if sample.wrong else ''}"
+    wrong = f"  WRONG: {sample.wrong}" if sample.wrong else ""
+    return "\n".join((f"{sample.case:16}{sample.contender:17}{told}{wrong}", *sample.server.statements))
 
 
 def table(outcome: Outcome, machine: Machine) -> str:
