@@ -18,7 +18,18 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from sections import ROOT, SIMULATED, WORKERS, Section, Skipped, files_in_memory, run, run_sections, tests_on
+from package_lambdas import CANNOT as CANNOT_PACKAGE
+from sections import (
+    ROOT,
+    SIMULATED,
+    WORKERS,
+    Section,
+    Skipped,
+    files_in_memory,
+    run,
+    run_sections,
+    tests_on,
+)
 
 KNOWN_VULNERABLE = "https://pypi.org/pypi/requests/2.19.0/json"
 """What pip-audit asks of its service, for a version with known vulnerabilities."""
@@ -155,6 +166,20 @@ def check_packaging() -> bool:
         )
 
 
+def check_lambdas() -> bool:
+    """A function's zip is the same when it is built again, and what it needs is in it."""
+    ended = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "package_lambdas.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode == CANNOT_PACKAGE:
+        raise Skipped(f"the functions' packages ({ended.stdout.strip()})")
+    print(ended.stdout + ended.stderr, end="")
+    return ended.returncode == 0
+
+
 def tracked(folder: str) -> set[str]:
     """Return the files and links that git knows below a folder of the repository and that are there."""
     listed = subprocess.run(
@@ -200,6 +225,7 @@ SECTIONS: dict[str, Section] = {
     "postgres-13": partial(tests_on, "13", *ON_THE_OLDEST),
     "security": check_security,
     "packaging": check_packaging,
+    "lambdas": check_lambdas,
 }
 
 

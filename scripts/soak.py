@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from package_lambdas import ZIPS
 from sections import SIMULATED, Section, run, run_sections, tests_on
 
 # all tests on every version that starlift supports
@@ -35,6 +36,21 @@ SECTIONS["kills"] = partial(
     *("tests/e2e/test_kills.py", "tests/e2e/test_deletes.py", "tests/e2e/test_rebuild.py"),
     STARLIFT_SOAK_KILLS="200",
 )
+
+
+def check_packages() -> bool:
+    """All zips, each the same when it is built again, and a pipeline that runs from them."""
+    package = "scripts/package_lambdas.py"
+    if not run("python", package):
+        return False
+    before = {path.name: path.read_bytes() for path in ZIPS.glob("*.zip")}
+    again = run("python", package)
+    same = before == {path.name: path.read_bytes() for path in ZIPS.glob("*.zip")}
+    print("the two builds are", "the same" if same else "NOT the same")
+    return again and same and run("pytest", "tests/lambdas/test_packaged.py", STARLIFT_TEST_ZIPS=str(ZIPS))
+
+
+SECTIONS["packages"] = check_packages
 
 if __name__ == "__main__":
     sys.exit(run_sections("soak", SECTIONS))

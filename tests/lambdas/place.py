@@ -188,6 +188,12 @@ class Place:
         """What a bucket holds."""
         return [entry["Key"] for entry in self.stored(lake) if entry["Key"].startswith(prefix)]
 
+    def manifest(self, seq: int) -> dict[str, Any]:
+        """The manifest of a batch that was landed."""
+        answer = self.s3.get_object(Bucket=self.bucket("ingestion"), Key=f"manifests/{seq:020d}.json")
+        found: dict[str, Any] = json.loads(answer["Body"].read())
+        return found
+
     def nudges(self, lake: str) -> list[str]:
         """An event for each manifest that a lake has, and for its head, oldest first."""
         return [events.created(self.bucket(lake), key) for key in self.keys(lake, "manifests/")]

@@ -4,7 +4,7 @@
 
 EVENTS: a JSON event a line, for one warm function. WITHOUT: packages that are not to be had. What the
 function returns is printed as `RETURNED …`; of what it raises, the traceback with all its causes, which is
-more than Lambda prints. The last line names the packages that were loaded.
+more than Lambda prints. The last line names the modules that were loaded.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(stage: str, without: Sequence[str]) -> None:
             print("RETURNED", json.dumps(getattr(lambdas, stage)(json.loads(line), Context())))  # noqa: T201
         except Exception:  # noqa: BLE001 - as Lambda does
             print(traceback.format_exc())  # noqa: T201
-    print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}))  # noqa: T201
+    print("LOADED", *sorted(sys.modules))  # noqa: T201
 
 
 if __name__ == "__main__":

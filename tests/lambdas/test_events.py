@@ -116,12 +116,13 @@ def test_what_was_understood_is_told() -> None:
     assert (read(SCHEDULE).told, read(SCHEDULE).messages) == (("schedule",), None)
 
 
-def test_a_reconcile_carries_over_what_no_poll_sees(place: Place) -> None:
+def test_a_reconcile_takes_an_inventory_of_every_table(place: Place) -> None:
     place.invoke("extract", SCHEDULE)
     place.chain()
     place.change("DELETE FROM payment WHERE payment_id = 3")
     taken = place.invoke("reconcile", SCHEDULE)
-    assert taken["kind"] is not None
+    assert (taken["outcome"], taken["seq"]) == ("extracted", 2)
+    assert place.manifest(2)["inventory"].keys() == taken["tables"].keys()
     place.chain()
     for _ in range(3):
         place.invoke("extract", SCHEDULE)

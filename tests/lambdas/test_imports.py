@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.architecture.tree import ROOT
 from tests.lambdas.events import SCHEDULE
 from tests.lambdas.place import Place, environment_of
 
@@ -35,10 +36,37 @@ def invoked(place: Place, stage: str, *without: str) -> str:
     return ended.stdout
 
 
+def loaded_by(said: str) -> set[str]:
+    """Return the modules that a process said it had loaded."""
+    return set(said.rpartition("LOADED ")[2].split())
+
+
+def loaded_from_a_package(function: str) -> set[str]:
+    """Return the modules that are loaded when a function's package is tried and timed."""
+    code = (
+        "import importlib, sys; sys.path.insert(0, 'scripts'); from package_lambdas import ALL_LOAD, LOADS; "
+        "[importlib.import_module(name) for name in (*ALL_LOAD, *LOADS[sys.argv[1]])]; "
+        "print('LOADED', *sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, function],
+        cwd=ROOT,
+        env=environment_of({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return loaded_by(ended.stdout)
+
+
 def test_a_pipeline_runs_on_what_each_package_has(place: Place) -> None:
+    untried = {}
     for stage in ("extract", "transform", "load", "reconcile"):
         said = invoked(place, stage, *DOES_WITHOUT[stage])
         assert "Traceback" not in said
+        modules = {name for name in loaded_by(said) if name.startswith("starlift.")}
+        untried[stage] = modules - loaded_from_a_package("extract" if stage == "reconcile" else stage)
+    assert not any(untried.values()), untried
     place.chain()
     assert place.differences() == {}
 
@@ -46,9 +74,9 @@ def test_a_pipeline_runs_on_what_each_package_has(place: Place) -> None:
 @pytest.mark.parametrize("stage", ["extract", "reconcile"])
 def test_a_first_poll_loads_neither_arrow_nor_duckdb(place: Place, stage: str) -> None:
     """And not because they are not there."""
-    loaded = invoked(place, stage).rpartition("LOADED ")[2].split()
-    assert {"boto3", "pg8000", "zstandard"} <= set(loaded)
-    assert set(loaded).isdisjoint(DOES_WITHOUT[stage])
+    loaded = loaded_by(invoked(place, stage))
+    assert {"boto3", "pg8000", "zstandard"} <= loaded
+    assert loaded.isdisjoint(DOES_WITHOUT[stage])
     assert place.keys("ingestion", "manifests/0")
 
 
@@ -57,6 +85,6 @@ def test_a_stage_that_works_loads_no_more(place: Place, stage: str, kept_out: st
     place.invoke("extract", SCHEDULE)
     if stage == "load":
         place.invoke("transform", SCHEDULE)
-    loaded = invoked(place, stage).rpartition("LOADED ")[2].split()
+    loaded = loaded_by(invoked(place, stage))
     assert "pyarrow" in loaded
     assert kept_out not in loaded
