@@ -67,10 +67,10 @@ CANNOT = 3
 _TIMED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-began = time.perf_counter()
+began = time.process_time()
 for name in sys.argv[2:]:
     __import__(name)
-print(time.perf_counter() - began)
+print(time.process_time() - began)
 """
 
 
@@ -95,8 +95,8 @@ def native() -> str | None:
 
 
 def import_seconds(python: str, unpacked: Path, function: str, tries: int = TRIES) -> float:
-    """Return the median of the seconds that a function's imports take in new processes, where no other
-    package is at hand and no bytecode is kept, as in Lambda, whose folder is read-only.
+    """Return the median of the seconds of a processor that a function's imports take in new processes, where
+    no other package is at hand and no bytecode is kept, as in Lambda, whose folder is read-only.
 
     Raises RuntimeError where one of them fails."""
     found = []
@@ -123,14 +123,14 @@ def tried(python: str, built: Zip, function: str, tries: int = TRIES) -> float:
 
 def table(built: dict[tuple[str, str], Zip], seconds: dict[str, float]) -> str:
     """Return the sizes of zips by function and architecture, and the seconds of a function's imports."""
-    lines = [f"{'function':10} {'arm64, MB':>18} {'x86_64, MB':>18} {'imports, s':>11}"]
+    lines = [f"{'function':10} {'arm64, MB':>18} {'x86_64, MB':>18} {'imports, s of CPU':>18}"]
     for function in FUNCTIONS:
         sizes = [
             f"{made.size / 1e6:.1f} ({made.unzipped / 1e6:.0f})" if made else "-"
             for made in (built.get((function, arch)) for arch in PLATFORMS)
         ]
         taken = f"{seconds[function]:.2f}" if function in seconds else "-"
-        lines.append(f"{function:10} {sizes[0]:>18} {sizes[1]:>18} {taken:>11}")
+        lines.append(f"{function:10} {sizes[0]:>18} {sizes[1]:>18} {taken:>18}")
     return "\n".join(lines)
 
 
