@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from starlift.entrypoints.lambda_events import read
+from starlift.errors import ConfigurationError
 from tests.lambdas import events
 from tests.lambdas.events import SCHEDULE, SWEEP, messages
 from tests.lambdas.place import Place
@@ -114,6 +115,16 @@ def test_what_was_understood_is_told() -> None:
     )
     assert nudges.told == ("manifests/00000000000000000007.json", "sweep")
     assert (read(SCHEDULE).told, read(SCHEDULE).messages) == (("schedule",), None)
+
+
+def test_a_table_that_a_model_reads_and_nobody_takes_is_told_before_anything_is_landed(place: Place) -> None:
+    place.own_limits()
+    file = place.sql / "pipeline.toml"
+    before, _, rest = file.read_text().partition("[tables.department]")
+    file.write_text(before + "[tables." + rest.partition("[tables.")[2])
+    with pytest.raises(ConfigurationError, match="model dim_staff reads table department"):
+        place.invoke("extract", SCHEDULE)
+    assert place.keys("ingestion") == []
 
 
 def test_a_reconcile_takes_an_inventory_of_every_table(place: Place) -> None:

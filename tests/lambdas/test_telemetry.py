@@ -11,7 +11,7 @@ import pytest
 from starlift.entrypoints.lambda_telemetry import UNITS, Journal
 from starlift.errors import HeldError, StarliftError, UnavailableError
 from tests.lambdas.events import SCHEDULE, SWEEP, messages
-from tests.lambdas.place import Place, fresh_loggers
+from tests.lambdas.place import Context, Place, fresh_loggers
 from tests.postgres import connected
 
 ALWAYS = {"Rows", "StageSeconds", "StageBytes"}
@@ -173,6 +173,7 @@ def test_every_line_has_the_run(place: Place) -> None:
     answer = place.invoke("extract", SCHEDULE)
     assert {line["run_id"] for line in place.log()} == {answer["run_id"]} == {place.metrics()["run_id"]}
     assert {line["service"] for line in place.log()} == {"extract"}
+    assert {line["request_id"] for line in place.log()} == {Context.aws_request_id}
     first, last = place.log()[0], place.log()[-1]
     assert (first["message"], first["nudges"]) == ("extract was nudged", ["schedule"])
     assert (last["message"], last["batch"], last["kind"]) == ("extract: extracted", 1, "bootstrap")

@@ -64,16 +64,16 @@ class Gauges:
 
 
 class Journal:
-    """The log of one invocation. Each line has the stage as `service` and the `run_id`, and what the stages
-    warn of is among them; lines about a batch have it as `batch`."""
+    """The log of one invocation. Each line has the stage as `service`, the `run_id` and Lambda's own id of
+    the invocation, and what the stages warn of is among them; lines about a batch have it as `batch`."""
 
-    def __init__(self, stage: str, run_id: str) -> None:
+    def __init__(self, stage: str, run_id: str, request_id: str | None = None) -> None:
         from aws_lambda_powertools import Logger
         from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
         self._stage = stage
         self._logger: Logger = Logger(service=stage, utc=True)
-        self._logger.append_keys(run_id=run_id)
+        self._logger.append_keys(run_id=run_id, request_id=request_id)
         logging.getLogger("starlift")  # or it would not be among those that are known
         copy_config_to_registered_loggers(self._logger, include={"starlift"})
 
