@@ -10,7 +10,7 @@ SETUP := .venv/.setup
 COMPILE = .venv/bin/uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
 
-.PHONY: help setup demo demo-clean prove bench run-checks soak test format package lock clean
+.PHONY: help setup demo demo-clean prove bench run-checks soak test format lock package plan deploy destroy clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,15 @@ lock: setup ## Make the locks anew (UPGRADE=--upgrade: with the newest versions)
 		$(COMPILE) --python-version 3.13 requirements/lambda-$$function.in \
 			--constraint requirements/dev.lock --output-file requirements/lambda-$$function.lock >/dev/null; \
 	done
+
+plan: setup ## In AWS: say what would be deployed, and keep that plan; docs/deploying.md comes first
+	@.venv/bin/python scripts/deploy.py plan
+
+deploy: setup ## In AWS: deploy the plan that was made
+	@.venv/bin/python scripts/deploy.py deploy
+
+destroy: setup ## In AWS: take the pipeline away; lakes that hold objects stay
+	@.venv/bin/python scripts/deploy.py destroy
 
 clean: ## Remove what the checks leave behind; .venv and .demo stay
 	@rm -rf build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -72,7 +72,7 @@ What else runs on a server asks it for nothing that these do not; `make soak` ru
 """
 
 CHECKOV = "tests/terraform/test_checkov.py"
-ELSEWHERE = ("--ignore=tests/simulation", "--ignore=tests/terraform")
+ELSEWHERE = ("--ignore=tests/simulation", "--ignore=tests/terraform", "--ignore=tests/workflows")
 """Tests that have a section of their own, where no coverage is measured."""
 
 
@@ -224,6 +224,7 @@ SECTIONS: dict[str, Section] = {
     "postgres-15": partial(tests_on, "15", *IN_BETWEEN),
     "postgres-13": partial(tests_on, "13", *ON_THE_OLDEST),
     "security": check_security,
+    "workflows": partial(run, "pytest", "-n", "0", "tests/workflows"),
     "packaging": check_packaging,
     "lambdas": check_lambdas,
 }

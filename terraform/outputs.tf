@@ -31,6 +31,7 @@ output "dashboard" {
 
 output "permissions" {
   description = "What each role may do, by statement, and why."
+  sensitive   = true # it is no secret: two hundred lines after each deployment would hide the next steps
   value = {
     extract   = module.extract.permissions
     reconcile = module.reconcile.permissions

@@ -31,7 +31,7 @@ locals {
       source    = "Address of the source, for the stages extract and reconcile"
       warehouse = "Address of the warehouse, for the stage load"
     },
-    var.hash_key ? { hash-key = "Key of the hashes of columns under hmac, for the stages extract and reconcile" } : {},
+    var.hash_key ? { hmac = "Key of the hashes of columns under hmac, for the stages extract and reconcile" } : {},
   )
 }
 

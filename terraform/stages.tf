@@ -8,7 +8,7 @@ locals {
     STARLIFT_PROCESSED = "s3://${module.processed.name}"
   }
 
-  hash_key = var.hash_key ? { STARLIFT_HMAC_SECRET = aws_secretsmanager_secret.this["hash-key"].arn } : {}
+  hash_key = var.hash_key ? { STARLIFT_HMAC_SECRET = aws_secretsmanager_secret.this["hmac"].arn } : {}
 
   package = {
     for stage, object in aws_s3_object.package : stage => {
@@ -25,7 +25,7 @@ locals {
   poll_permissions = {
     ReadSecrets = {
       actions   = ["secretsmanager:GetSecretValue"]
-      resources = concat([aws_secretsmanager_secret.this["source"].arn], [for name, secret in aws_secretsmanager_secret.this : secret.arn if name == "hash-key"])
+      resources = concat([aws_secretsmanager_secret.this["source"].arn], [for name, secret in aws_secretsmanager_secret.this : secret.arn if name == "hmac"])
       reason    = "The source's address, and the key of hashes where columns are hashed"
     }
     DecryptSecrets = local.decrypt_secrets

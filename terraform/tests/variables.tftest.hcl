@@ -43,7 +43,7 @@ run "hashed_columns_have_a_secret_for_their_key" {
   }
 
   assert {
-    condition     = contains(keys(aws_secretsmanager_secret.this), "hash-key")
+    condition     = contains(keys(aws_secretsmanager_secret.this), "hmac")
     error_message = "There is no secret for the key of hashes."
   }
 }
