@@ -10,9 +10,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lambda_bytecode import PYTHON
 from sections import ROOT
 
-PYTHON = "3.13"
 FUNCTIONS = ("extract", "transform", "load")
 PLATFORMS = {
     arch: tuple(f"{tag}_{machine}" for tag in ("manylinux_2_28", "manylinux2014"))

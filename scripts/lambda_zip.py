@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambda_bytecode import compiled, find_python
 from lambda_wheels import files_in, wheels_of
 from sections import ROOT
 
@@ -61,7 +62,8 @@ class Zip:
 
 
 def contents(function: str, arch: str, sql: Path, certificates: Path | None = None) -> dict[str, bytes]:
-    """Return a function's files by path: packages, starlift, `sql/`, and the CA bundle as `certs/ca.pem`.
+    """Return a function's files by path: packages, starlift, their bytecode where this machine has Lambda's
+    Python, `sql/`, and the CA bundle as `certs/ca.pem`.
 
     Raises NoProject, TooLarge, and Unavailable where the index gives no wheels."""
     files = {
@@ -71,6 +73,8 @@ def contents(function: str, arch: str, sql: Path, certificates: Path | None = No
         if not UNUSED.fullmatch(path)
     }
     files |= dict(_starlift())
+    if python := find_python():
+        files |= compiled(files, python)
     files |= dict(_project(sql))
     if certificates is not None:
         files["certs/ca.pem"] = certificates.read_bytes()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lambda_wheels import FUNCTIONS, PLATFORMS, PYTHON, Unavailable
+from lambda_bytecode import PYTHON, find_python
+from lambda_wheels import FUNCTIONS, PLATFORMS, Unavailable
 from lambda_zip import NoProject, TooLarge, Zip, contents, write
 from sections import ROOT
 
@@ -74,20 +74,6 @@ print(time.process_time() - began)
 """
 
 
-def find_python() -> str | None:
-    """Return a Python 3.13, None where there is none: that of the path, or of pyenv."""
-    candidates = [f"python{PYTHON}"]
-    if shutil.which("pyenv"):
-        told = subprocess.run(["pyenv", "prefix", PYTHON], capture_output=True, text=True, check=False)
-        candidates += [f"{told.stdout.strip()}/bin/python{PYTHON}"] if told.returncode == 0 else []
-    for candidate in candidates:
-        # run it rather than look it up: a version manager's shim exists without its Python
-        program = shutil.which(candidate)
-        if program and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return program
-    return None
-
-
 def native() -> str | None:
     """Return the architecture of this machine, None for one that Lambda has not."""
     machine = {"aarch64": "arm64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
@@ -96,7 +82,7 @@ def native() -> str | None:
 
 def import_seconds(python: str, unpacked: Path, function: str, tries: int = TRIES) -> float:
     """Return the median of the seconds of a processor that a function's imports take in new processes, where
-    no other package is at hand and no bytecode is kept, as in Lambda, whose folder is read-only.
+    no other package is at hand and no bytecode but their own, as in Lambda, whose folder is read-only.
 
     Raises RuntimeError where one of them fails."""
     found = []
@@ -143,6 +129,8 @@ def package(sql: Path, certificates: Path | None) -> None:
     }
     seconds = {}
     python, here = find_python(), native()
+    if not python:
+        print(f"skipped: bytecode (there is no python{PYTHON} here); imports take twice as long without")
     if python and here:
         seconds = {function: tried(python, built[function, here], function) for function in FUNCTIONS}
     for arch in PLATFORMS:

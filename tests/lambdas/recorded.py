@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,8 +49,10 @@ SUFFIX = "-AbCdEf"
 """What Secrets Manager adds to a secret's name in its ARN."""
 
 
+@cache
 def record(postgres: PostgresForTests, door: S3Door) -> dict[str, set[Call]]:
-    """Move the real Totesys, or a generated one where that is not, and return the calls of each function."""
+    """Move the real Totesys, or a generated one where that is not, and return the calls of each function.
+    Once in a process, because it takes a while."""
     real = totesys_extract.folder() is not None
     template, fill = (
         ("totesys_extract", totesys_extract.fill) if real else ("totesys_small", totesys_small.fill)

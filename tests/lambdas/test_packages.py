@@ -95,11 +95,25 @@ def test_a_function_that_is_too_large_is_refused_by_its_largest_parts(scripts: A
     assert module.LIMIT == 262_144_000
 
 
+def test_bytecode_depends_on_the_files_alone(scripts: Any) -> None:
+    module = scripts("lambda_bytecode")
+    python = module.find_python()
+    if python is None:
+        pytest.skip(f"no Python {module.PYTHON} is here")
+    text = b"def one():\n    return {'a', 'b', 'c', 'd'} > {1, 2, 3} or x in {'e', 'f', 'g'}\n"
+    files = {"a/b.py": text, "a/__init__.py": b"", "a/c.sql": b"SELECT 1"}
+    found = module.compiled(files, python)
+    assert set(found) == {f"a/__pycache__/{name}.cpython-313.pyc" for name in ("b", "__init__")}
+    assert b"/var/task/a/b.py" in found["a/__pycache__/b.cpython-313.pyc"]
+    assert module.compiled(dict(reversed(files.items())), python) == found
+
+
 @pytest.fixture
 def packaged(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Returns the contents of a function's zip without the packages of others."""
     module = scripts("lambda_zip")
     monkeypatch.setattr(module, "wheels_of", lambda *_: [])
+    monkeypatch.setattr(module, "find_python", lambda: None)
     return module.contents
 
 

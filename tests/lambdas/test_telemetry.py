@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -177,6 +178,23 @@ def test_every_line_has_the_run(place: Place) -> None:
     first, last = place.log()[0], place.log()[-1]
     assert (first["message"], first["nudges"]) == ("extract was nudged", ["schedule"])
     assert (last["message"], last["batch"], last["kind"]) == ("extract: extracted", 1, "bootstrap")
+
+
+class Broken(Context):
+    """What Lambda would never give a function."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Fail, with the text of a row."""
+        return int("Anna Canary")
+
+
+def test_a_fault_in_a_stage_is_raised_without_its_cause(place: Place) -> None:
+    place.own_limits(max_rows="60")
+    with pytest.raises(StarliftError, match="this is a fault of starlift: ValueError at ") as raised:
+        place.invoke("extract", SCHEDULE, Broken())
+    assert "Canary" not in "".join(traceback.format_exception(raised.value)) + place.said[-1][1]
+    assert set(units(place.metrics())) == ALWAYS
+    assert place.invoke("extract", SCHEDULE)["outcome"] == "extracted"
 
 
 def test_a_fault_of_starlift_is_told_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
