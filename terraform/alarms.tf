@@ -65,6 +65,7 @@ locals {
     quarantine     = { service = "load", metric = "QuarantinedRows", says = "Rows wait in quarantine: the star lacks them, or has their older version." }
     held-batches   = { service = "load", metric = "HeldBatches", says = "A batch would delete or refuse more rows than it may unasked: it and all after it wait for a person." }
     held-transform = { service = "transform", metric = "HeldBatches", says = "A batch has more rows for the quarantine than it may have unasked: it and all after it wait for a person." }
+    differing      = { service = "load", metric = "DifferingRows", says = "The daily inventory has found rows that had changed without any poll having told." }
     held-tables    = { service = "extract", metric = "HeldTables", says = "A table of the source has changed in a way that needs a decision: it is not read, the others are." }
     drift          = { service = "extract", metric = "DriftedTables", says = "A table of the source is not what pipeline.toml says, such as a column that no list names." }
   }

@@ -104,15 +104,17 @@ locals {
           y      = 4 + row * 6
           width  = 12
           height = 6
-          properties = {
-            title       = graph.title
-            region      = var.region
-            view        = "timeSeries"
-            period      = 300
-            metrics     = graph.metrics
-            yAxis       = { left = { min = 0 } }
-            annotations = { horizontal = graph.line[*] }
-          }
+          properties = merge(
+            {
+              title   = graph.title
+              region  = var.region
+              view    = "timeSeries"
+              period  = 300
+              metrics = graph.metrics
+              yAxis   = { left = { min = 0 } }
+            },
+            graph.line == null ? {} : { annotations = { horizontal = [graph.line] } },
+          )
         }
       ]
     ]),

@@ -18,8 +18,9 @@ locals {
     }
   }
 
-  # Seconds. A batch fits into a minute; the load of a table that was read in chunks is one transaction.
-  timeout = { extract = 900, reconcile = 900, transform = 300, load = 900 }
+  # Seconds. A batch fits into a minute, and a stage that has more to do ends in time and goes on at the next call: so
+  # a poll is over when the next one begins. The load of a table that was read in chunks is one transaction.
+  timeout = { extract = max(300, 60 * var.poll_every_minutes), reconcile = 900, transform = 300, load = 900 }
 
   # what a poll needs, with or without an inventory
   poll_permissions = {

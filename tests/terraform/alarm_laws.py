@@ -11,6 +11,7 @@ OF_FUNCTIONS = ("Errors", "Throttles", "Duration")
 ABOUT_DATA = {
     ("FreshnessSeconds", "load"),
     ("QuarantinedRows", "load"),
+    ("DifferingRows", "load"),
     ("HeldBatches", "load"),
     ("HeldBatches", "transform"),
     ("HeldTables", "extract"),
