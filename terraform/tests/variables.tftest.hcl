@@ -1,6 +1,10 @@
 # What may be given, and what is made of it. No account is needed: `terraform init -backend=false && terraform test`.
 
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+}
 
 variables {
   region      = "eu-west-2"

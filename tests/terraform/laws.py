@@ -8,6 +8,7 @@ from typing import Any
 from starlift.core import paths
 from tests.terraform import alarm_laws, event_laws
 from tests.terraform.function_laws import FUNCTIONS, stage_of
+from tests.terraform.network_laws import NETWORK
 from tests.terraform.policies import allows, several, statements
 from tests.terraform.state import Resource, State
 
@@ -168,6 +169,7 @@ LAWS: tuple[Law, ...] = (
     *FUNCTIONS,
     *event_laws.EVENTS,
     *alarm_laws.ALARMS,
+    *NETWORK,
 )
 
 

@@ -298,3 +298,80 @@ UNKNOWN = (
     ),
 )
 """What does not fit the provider's schema."""
+
+EXAMPLE = "examples/private-network-with-rds"
+_WAREHOUSE, _NETWORK = "warehouse.tf", "network.tf"
+
+IN_THE_EXAMPLE = (
+    Mistake(
+        "an unencrypted warehouse",
+        _WAREHOUSE,
+        "storage_encrypted     = true",
+        "storage_encrypted     = false",
+        "warehouse is not encrypted",
+    ),
+    Mistake(
+        "a public warehouse",
+        _WAREHOUSE,
+        "publicly_accessible    = false",
+        "publicly_accessible    = true",
+        "warehouse has a public address",
+    ),
+    Mistake(
+        "TLS left to the client",
+        _WAREHOUSE,
+        'name  = "rds.force_ssl"\n    value = "1"',
+        'name  = "rds.force_ssl"\n    value = "0"',
+        "warehouse is reached without TLS",
+    ),
+    Mistake(
+        "no backups",
+        _WAREHOUSE,
+        "backup_retention_period   = 14",
+        "backup_retention_period   = 0",
+        "warehouse keeps backups for too short a time",
+    ),
+    Mistake(
+        "a warehouse that is easily deleted",
+        _WAREHOUSE,
+        "deletion_protection       = true",
+        "deletion_protection       = false",
+        "warehouse can be deleted by mistake",
+    ),
+    Mistake(
+        "a password in the state",
+        _WAREHOUSE,
+        "manage_master_user_password = true # RDS makes",
+        'password = "known to many" # RDS makes',
+        "warehouse has its password in the state",
+    ),
+    Mistake(
+        "a warehouse open to all the world",
+        _NETWORK,
+        'aws_security_group.stages.id\n  description                  = "PostgreSQL, from',
+        'null\n  cidr_ipv4 = "0.0.0.0/0"\n  description                  = "PostgreSQL, from',
+        "warehouse_from_stages is about all the world",
+    ),
+    Mistake(
+        "an endpoint that has another name",
+        _NETWORK,
+        "private_dns_enabled = true",
+        "private_dns_enabled = false",
+        "Secrets Manager is not reached by its own name",
+    ),
+    Mistake(
+        "S3 through an interface, which costs by the hour",
+        _NETWORK,
+        'vpc_endpoint_type = "Gateway"',
+        'vpc_endpoint_type = "Interface"',
+        "S3 is not reached through a gateway",
+    ),
+    Mistake(
+        "subnets with public addresses",
+        _NETWORK,
+        'tags = { Name = "${var.name}-private-${each.key}" }',
+        "map_public_ip_on_launch = true",
+        "private.* gives public addresses",
+    ),
+)
+"""Of the network and the warehouse that are an example."""

@@ -13,7 +13,7 @@ from tests.terraform import iam_table
 from tests.terraform.alarm_laws import paragraph
 from tests.terraform.commands import ROOT
 from tests.terraform.conftest import Applied
-from tests.terraform.mistakes import BREAK_A_LAW, REFUSED, UNKNOWN
+from tests.terraform.mistakes import BREAK_A_LAW, IN_THE_EXAMPLE, REFUSED, UNKNOWN
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 ABOUT_AWS = [RUNBOOK, ROOT / "docs" / "deploying.md", ROOT / "docs" / "iam.md"]
@@ -65,7 +65,7 @@ def test_as_many_alarms_are_told_of_as_there_are(usual: Applied) -> None:
 
 
 def test_as_many_mistakes_are_told_of_as_are_planted() -> None:
-    number = len(BREAK_A_LAW) + len(REFUSED) + len(UNKNOWN)
+    number = len((*BREAK_A_LAW, *REFUSED, *UNKNOWN, *IN_THE_EXAMPLE))
     assert re.findall(r"(\d+) mistakes", (ROOT / "README.md").read_text()) == [str(number)]
 
 

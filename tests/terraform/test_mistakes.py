@@ -11,13 +11,13 @@ import pytest
 from tests.terraform.commands import Configuration
 from tests.terraform.conftest import USUAL
 from tests.terraform.laws import broken
-from tests.terraform.mistakes import BREAK_A_LAW, REFUSED, UNKNOWN, Mistake
+from tests.terraform.mistakes import BREAK_A_LAW, EXAMPLE, IN_THE_EXAMPLE, REFUSED, UNKNOWN, Mistake
 from tests.terraform.state import State
 
 
-def planted(scratch: Path, mistakes: Sequence[Mistake]) -> Configuration:
-    """Return a copy of the configuration with all of some mistakes."""
-    copy = Configuration.copied(scratch)
+def planted(scratch: Path, mistakes: Sequence[Mistake], module: str = ".") -> Configuration:
+    """Return a copy of a configuration with all of some mistakes. module: its folder."""
+    copy = Configuration.copied(scratch, module)
     for mistake in mistakes:
         copy.replace(mistake.file, mistake.old, mistake.new)
     return copy.init()
@@ -29,14 +29,27 @@ def found(terraform: None, tmp_path_factory: pytest.TempPathFactory) -> list[str
     return broken(State.read(planted(tmp_path_factory.mktemp("mistakes"), BREAK_A_LAW).apply(**USUAL)))
 
 
+@pytest.fixture(scope="module")
+def found_in_the_example(terraform: None, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The same of the network and the warehouse."""
+    copy = planted(tmp_path_factory.mktemp("example"), IN_THE_EXAMPLE, EXAMPLE)
+    return broken(State.read(copy.apply(region="eu-west-2")))
+
+
+@pytest.mark.parametrize("mistake", IN_THE_EXAMPLE, ids=lambda mistake: mistake.name)
+def test_a_mistake_in_the_example_is_found(found_in_the_example: list[str], mistake: Mistake) -> None:
+    assert [line for line in found_in_the_example if re.search(mistake.reported, line)]
+
+
 @pytest.mark.parametrize("mistake", BREAK_A_LAW, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_found(found: list[str], mistake: Mistake) -> None:
     assert [line for line in found if re.search(mistake.reported, line)]
 
 
-def test_each_finding_is_of_one_mistake(found: list[str]) -> None:
-    of = {line: [m.name for m in BREAK_A_LAW if re.search(m.reported, line)] for line in found}
-    assert {line: names for line, names in of.items() if len(names) != 1} == {}
+def test_each_finding_is_of_one_mistake(found: list[str], found_in_the_example: list[str]) -> None:
+    for lines, mistakes in ((found, BREAK_A_LAW), (found_in_the_example, IN_THE_EXAMPLE)):
+        of = {line: [m.name for m in mistakes if re.search(m.reported, line)] for line in lines}
+        assert {line: names for line, names in of.items() if len(names) != 1} == {}
 
 
 @pytest.mark.parametrize(
