@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from tests.architecture.tree import ROOT
 
 RUNTIME, DEV = ROOT / "requirements" / "runtime.lock", ROOT / "requirements" / "dev.lock"
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 
 def listed() -> dict[str, str]:
@@ -52,7 +53,7 @@ def test_development_runs_what_is_deployed() -> None:
     assert {name: tried.get(name) for name in locked(RUNTIME)} == locked(RUNTIME)
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEV], ids=lambda lock: lock.stem)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_holds_versions_with_hashes_and_nothing_else(lock: Path) -> None:
     text = re.sub(r"\s*#.*", "", lock.read_text()).replace("\\\n", " ")
     entry = re.compile(r"[\w.-]+==[\w.]+( ; [^;#@/]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")

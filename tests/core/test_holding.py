@@ -31,8 +31,17 @@ def test_the_error_names_batch_tables_reasons_and_both_ways_out() -> None:
     assert "100 of 100 rows of a, 1,500 of 2,000 rows of staff would go" in error.message
     assert "sale" not in error.message
     assert error.message.endswith("a (1): no date; a (2): no date")
+    assert error.discreet == error.message.removesuffix("; the first are a (1): no date; a (2): no date")
     assert REBUILD in error.hint
     assert error.hint.endswith(": starlift quarantine release 7")
+
+
+def test_what_holds_several_batches_is_told_without_rows_as_well() -> None:
+    quoting = TooManyRejected("rows: Anna", "two", "rows")
+    for found in ([(3, quoting), (5, quoting)], [(3, quoting), (3, SWEEP)], [(3, SWEEP), (5, quoting)]):
+        error = together(found)
+        assert "Anna" in error.message
+        assert error.discreet == error.message.replace(": Anna", "")
 
 
 SWEEP, ROWS = HeldError("a sweep", "one"), TooManyRejected("rows", "two")

@@ -66,7 +66,7 @@ def test_an_idle_load_tells_how_fresh_the_star_is(place: Place) -> None:
         owner.run("UPDATE starlift.applied SET complete_to = now() - interval '2 hours'")
     assert place.invoke("load", SWEEP)["outcome"] == "nothing"
     assert set(units(place.metrics())) == STANDS
-    assert 7200 <= value(place, "FreshnessSeconds") < 7300
+    assert 7200 <= value(place, "FreshnessSeconds") < 10_000
     assert set(units_of_idle(place, "transform")) == MADE
     assert set(units_of_idle(place, "extract")) == POLLED
 
