@@ -80,8 +80,8 @@ class Place:
     said: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.s3: Any = self._client("s3")
-        self.manager: Any = self._client("secretsmanager")
+        self.s3: Any = self.client("s3")
+        self.manager: Any = self.client("secretsmanager")
         location = {"LocationConstraint": self.aws["AWS_DEFAULT_REGION"]}
         for lake in ("ingestion", "processed"):
             self.s3.create_bucket(Bucket=self.bucket(lake), CreateBucketConfiguration=location)
@@ -91,10 +91,11 @@ class Place:
         with pipeline.warehouse as warehouse:
             warehouse.migrate(pipeline.models)
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str, endpoint: str = "") -> Any:
+        """A client of AWS, by its door or past it."""
         return boto3.client(
             service,  # type: ignore[call-overload]
-            endpoint_url=self.aws["AWS_ENDPOINT_URL"],
+            endpoint_url=endpoint or self.aws["AWS_ENDPOINT_URL"],
             region_name=self.aws["AWS_DEFAULT_REGION"],
             aws_access_key_id=self.aws["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.aws["AWS_SECRET_ACCESS_KEY"],

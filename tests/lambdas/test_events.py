@@ -12,6 +12,7 @@ from starlift.errors import ConfigurationError
 from tests.lambdas import events
 from tests.lambdas.events import SCHEDULE, SWEEP, messages
 from tests.lambdas.place import Place
+from tests.s3_door import Request, S3Door
 
 CHANGE = "UPDATE design SET design_name = 'Change {}' WHERE design_id = 1"
 
@@ -115,6 +116,32 @@ def test_what_was_understood_is_told() -> None:
     )
     assert nudges.told == ("manifests/00000000000000000007.json", "sweep")
     assert (read(SCHEDULE).told, read(SCHEDULE).messages) == (("schedule",), None)
+
+
+def test_a_reconcile_that_loses_to_an_extract_takes_its_inventory_all_the_same(
+    place: Place, s3_server: S3Door
+) -> None:
+    place.invoke("extract", SCHEDULE)
+    place.change(CHANGE.format(1))
+    place.invoke("extract", SCHEDULE)
+    bucket, key = place.bucket("ingestion"), "manifests/00000000000000000002.json"
+    landed = place.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    place.s3.delete_object(Bucket=bucket, Key=key)
+    host, port = s3_server.backend
+    behind = place.client("s3", f"http://{host}:{port}")
+
+    def overtaken(request: Request) -> None:
+        """Let the extract come first when the reconcile is about to commit."""
+        if str(request) == f"PUT /{bucket}/{key}":
+            behind.put_object(Bucket=bucket, Key=key, Body=landed)
+
+    s3_server.rule(overtaken)
+    answer = place.invoke("reconcile", SCHEDULE)
+    s3_server.plan([])
+    assert (answer["outcome"], answer["seq"]) == ("extracted", 3)
+    assert place.manifest(3)["inventory"].keys() == answer["tables"].keys()
+    place.chain()
+    assert place.differences() == {}
 
 
 def test_a_table_that_a_model_reads_and_nobody_takes_is_told_before_anything_is_landed(place: Place) -> None:
