@@ -1,7 +1,8 @@
 -- Every fact row that a batch adds is one version of one key, and every such version has its row.
 WITH brought AS (
     SELECT fact, record_id FROM fact_version
-    WHERE seq = current_setting('starlift.seq')::bigint AND op <> 'delete'
+    WHERE seq BETWEEN current_setting('starlift.first_seq')::bigint AND current_setting('starlift.seq')::bigint
+    AND op <> 'delete'
 ),
 span AS (
     SELECT fact, min(record_id) AS first_id, max(record_id) AS last_id FROM brought GROUP BY fact

@@ -64,7 +64,7 @@ def try_crime(star: Star, crime: str, laws: Sequence[Law]) -> None:
         connection.run("SET LOCAL session_replication_role = replica")
         connection.run("SET LOCAL search_path = starlift, public")
         connection.run(crime)
-        check_laws(connection, laws, 2)
+        check_laws(connection, laws, 2, 2)
 
 
 def test_every_law_has_a_crime() -> None:

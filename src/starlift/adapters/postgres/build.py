@@ -54,6 +54,21 @@ def prepare_build(
     drop(connection, foreign_keys_around(connection, quoted))
     indexes = [index for table in quoted for index in indexes_of(connection, table)]
     drop(connection, [index for index in indexes if not index.may_refuse])
+    for schema in (build.star, build.pipeline):
+        _spare_the_log(connection, schema)
+
+
+_LOGGED = """
+SELECT c.oid::regclass::text FROM pg_class c
+WHERE c.relnamespace = to_regnamespace(quote_ident(:schema)) AND c.relkind = 'r' AND c.relpersistence = 'p'
+"""
+
+
+def _spare_the_log(connection: pg8000.native.Connection, schema: str) -> None:
+    """Have nothing of a schema's tables written to the server's log: a crash of the server empties them,
+    what they were made of is in the lake."""
+    for (table,) in connection.run(_LOGGED, schema=schema):
+        connection.run(f"ALTER TABLE {table} SET UNLOGGED")
 
 
 def copy_lists(connection: pg8000.native.Connection, schemas: Schemas, models: Sequence[ModelRef]) -> None:

@@ -88,7 +88,7 @@ def append_versions(
     differs = f"CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
     names = {
         "key": identifier(KEY_COLUMN),
-        "order": _order(rows),
+        "order": key_order(rows),
         "stage": rows.stage,
         "star": rows.star,
         "surrogate": rows.surrogate,
@@ -116,8 +116,9 @@ def append_versions(
     )
 
 
-def _order(rows: Staged) -> str:
-    """The typed key; text by code point, so that every server numbers a replay alike."""
+def key_order(rows: Staged) -> str:
+    """Return by what the rows of a batch are numbered: the typed key; text by code point, so that every
+    server numbers a replay alike."""
     return ", ".join(
         f's.{identifier(name)} COLLATE "C"' if rows.table.columns[name].is_text else f"s.{identifier(name)}"
         for name in rows.model.key

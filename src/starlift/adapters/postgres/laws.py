@@ -23,33 +23,48 @@ class Law:
     file: str
     query: str
 
+    @property
+    def of_all(self) -> bool:
+        """Whether it can be asked of several batches at once."""
+        return "starlift.first_seq" in self.query or "starlift.seq" not in self.query
+
 
 def read_laws(folder: Path) -> tuple[Law, ...]:
     """Read the laws in the order of their files' names. Raises ConfigurationError."""
     return tuple(Law(file, text.strip().rstrip(";")) for file, text in read_statements(folder).items())
 
 
-def check_laws(connection: pg8000.native.Connection, laws: Sequence[Law], seq: int) -> None:
+def check_laws(connection: pg8000.native.Connection, laws: Sequence[Law], first: int, last: int) -> None:
     """Raise HeldError, naming the law and the first rows that break it, unless every law holds.
 
-    A law finds the batch it is to look at in the setting `starlift.seq`, so that its cost follows the
-    size of the change and not that of the star.
+    first, last: the batches that readers are about to see together; mostly they are one. A law finds them in
+    the settings `starlift.first_seq` and `starlift.seq`, so that its cost follows the size of the change and
+    not that of the star. One that knows but the latter is asked of each of them.
     """
-    connection.run("SELECT set_config('starlift.seq', :seq, true)", seq=str(seq))
     for law in laws:
-        # Materialized, because a limit on the query itself makes the planner expect that a few rows are
-        # soon found. The text is a file of this project, which a load runs as its own; it is no input.
-        query = f"WITH broken AS MATERIALIZED (\n{law.query}\n) SELECT * FROM broken LIMIT {SHOWN}"  # noqa: S608
-        with naming(f"sql/checks/{law.file}", "starlift load"):
-            broken = connection.run(query)
-        if broken:
-            names = [str(column["name"]) for column in connection.columns]
-            shown = "; ".join(
-                ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in broken
-            )
-            said = f"batch {seq} breaks the law sql/checks/{law.file}"
-            raise HeldError(
-                f"{said}: {shown}",
-                "nothing was written; correct the rows' cause, then: starlift load",
-                said,
-            )
+        for seq in [last] if law.of_all else range(first, last + 1):
+            _check(connection, law, first, seq)
+
+
+def _check(connection: pg8000.native.Connection, law: Law, first: int, seq: int) -> None:
+    connection.run(
+        "SELECT set_config('starlift.first_seq', :first, true), set_config('starlift.seq', :seq, true)",
+        first=str(first),
+        seq=str(seq),
+    )
+    # Materialized, because a limit on the query itself makes the planner expect that a few rows are soon
+    # found. The text is a file of this project, which a load runs as its own; it is no input.
+    query = f"WITH broken AS MATERIALIZED (\n{law.query}\n) SELECT * FROM broken LIMIT {SHOWN}"  # noqa: S608
+    with naming(f"sql/checks/{law.file}", "starlift load"):
+        broken = connection.run(query)
+    if broken:
+        names = [str(column["name"]) for column in connection.columns]
+        shown = "; ".join(
+            ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in broken
+        )
+        said = f"batch {seq} breaks the law sql/checks/{law.file}"
+        raise HeldError(
+            f"{said}: {shown}",
+            "nothing was written; correct the rows' cause, then: starlift load",
+            said,
+        )

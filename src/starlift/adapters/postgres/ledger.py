@@ -57,11 +57,13 @@ WHERE q.source_table = :source_table AND q.key = e.key AND e.state NOT IN ('quar
 """
 
 
-def copy_entries(connection: pg8000.native.Connection, files: Iterable[pa.Table]) -> None:
-    """Replace the content of `pg_temp._entry` by the entries of one source table."""
+def copy_entries(
+    connection: pg8000.native.Connection, files: Iterable[pa.Table], *, analyze: bool = True
+) -> None:
+    """Replace the content of `pg_temp._entry` by the entries of one source table. analyze: as in `stage`."""
     connection.run("TRUNCATE pg_temp._entry")
     rows = sum(copy(connection, "pg_temp._entry", file) for file in files)
-    if rows >= ANALYZE_ROWS:
+    if analyze and rows >= ANALYZE_ROWS:
         connection.run("ANALYZE pg_temp._entry")
 
 
@@ -87,12 +89,17 @@ def newly_deleted(connection: pg8000.native.Connection, source_table: str) -> in
     return int(found[0][0])
 
 
+def refuse(connection: pg8000.native.Connection, source_table: str) -> None:
+    """Mark what the star's DDL refused in `pg_temp._entry`."""
+    connection.run(_REFUSE, source_table=source_table)
+
+
 def write_entries(
     connection: pg8000.native.Connection, pipeline: str, source_table: str, fingerprint: str | None, seq: int
 ) -> None:
     """Bring the ledger of a source table up to `pg_temp._entry`; clear what is good again."""
     names = {"source_table": source_table, "fingerprint": fingerprint, "seq": seq}
-    connection.run(_REFUSE, source_table=source_table)
+    refuse(connection, source_table)
     connection.run(_KEEP_DROPPED, source_table=source_table, fingerprint=fingerprint)
     connection.run(_UPDATE, **names)
     entries = int(connection.run("SELECT count(*) FROM pg_temp._entry")[0][0])

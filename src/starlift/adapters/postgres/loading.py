@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 import pg8000.native
 from pg8000.exceptions import DatabaseError
 
-from starlift.adapters.postgres import facts, ledger, sweeping
+from starlift.adapters.postgres import facts, ledger, sweeping, unseen
 from starlift.adapters.postgres.build import with_references
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
@@ -16,7 +17,7 @@ from starlift.adapters.postgres.filling import stage_before
 from starlift.adapters.postgres.refusals import is_of_rows
 from starlift.adapters.postgres.rejection import REJECTED, find_rejected, first_rejected, remove_rejected
 from starlift.adapters.postgres.schemas import Schemas
-from starlift.adapters.postgres.staging import Put, Staged, bind, put_all, stage
+from starlift.adapters.postgres.staging import Staged, bind, put_all, stage
 from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, StarTable, read_star
 from starlift.adapters.postgres.sweeping import Findings
 from starlift.adapters.postgres.trial import put_readable, try_rows
@@ -27,6 +28,15 @@ from starlift.ports import Batch, Loaded, StarCounts
 
 NO_INVENTORY = Inventory("none")
 """What a batch that nobody asked can tell of a table's keys."""
+
+
+class Way(Enum):
+    """How rows are written. USUAL: together, beside what is there. UNSEEN: together, as if nothing were.
+    CAREFUL: each is tried first."""
+
+    UNSEEN = auto()
+    USUAL = auto()
+    CAREFUL = auto()
 
 
 @dataclass
@@ -52,20 +62,28 @@ class Loading:
     def run(self) -> Loaded:
         """Write star, ledger and quarantine. Raises the errors of `ports.Warehouse.apply`.
 
+        A chunk of what is built is taken for rows that were never seen, until one of them was.
         Where the star refuses the rows together, each is tried, and those at fault are quarantined."""
+        ways = [Way.USUAL, Way.CAREFUL]
+        if self.schemas.building and self.batch.manifest.partial:
+            unseen.defer_indexes(self.connection, self.schemas)
+            ways.insert(0, Way.UNSEEN)
+        elif self.schemas.building:
+            unseen.make_deferred(self.connection, self.schemas)
         self.connection.run("SAVEPOINT whole")
-        try:
-            done = self._write(careful=False)
-        except DatabaseError as error:
-            if not is_of_rows(error):
-                raise
-            self.connection.run("ROLLBACK TO SAVEPOINT whole")
-            self.counts, self.inferred, self.held = {}, 0, []
-            done = self._write(careful=True)
+        for way in ways:
+            try:
+                done = self._write(way)
+                break
+            except DatabaseError as error:
+                if way is ways[-1] or not is_of_rows(error):
+                    raise
+                self.connection.run("ROLLBACK TO SAVEPOINT whole")
+                self.counts, self.inferred, self.held = {}, 0, []
         self.connection.run("RELEASE SAVEPOINT whole")
         return done
 
-    def _write(self, *, careful: bool) -> Loaded:
+    def _write(self, way: Way) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
         models = {model.name: model for model in manifest.models}
         names = [*models, DATE_DIMENSION]
@@ -78,10 +96,10 @@ class Loading:
             if model.kind == "dimension" and name in tables
         }
         connection.run(REJECTED)
-        staged = in_order(self._stage(models, tables, put_readable if careful else put_all))
+        staged = in_order(self._stage(models, tables, way))
         find_rejected(connection, staged, self.calendar, models)
         rejected = remove_rejected(connection, staged)
-        if careful:
+        if way is Way.CAREFUL:
             for rows in staged:
                 try_rows(connection, rows, parents)
             rejected = remove_rejected(connection, staged)
@@ -92,8 +110,8 @@ class Loading:
         connection.run(facts.CHANGES)
         sweeping.note_asked(connection, manifest.inventory)
         for rows in staged:
-            self._merge(rows, parents)
-        self._write_ledger()
+            self._merge(rows, parents, way)
+        self._write_ledger(way)
         if rejected:
             ledger.quarantine_rejected(connection, manifest.seq)
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
@@ -122,15 +140,24 @@ class Loading:
             self.held.append(holding.held(seq, of_batch, self.quarantine_hold, examples))
 
     def _stage(
-        self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], put: Put
+        self, models: Mapping[str, ModelRef], tables: Mapping[str, StarTable], way: Way
     ) -> list[Staged]:
+        put, analyze = put_readable if way is Way.CAREFUL else put_all, way is not Way.UNSEEN
         if unknown := sorted(set(self.batch.star) - set(models)):
             raise HeldError(
                 f"batch {self.batch.manifest.seq} has rows of {', '.join(unknown)} but no such model",
                 "restore the processed lake's manifest, then: starlift load",
             )
         return [
-            stage(self.connection, self.schemas.star, tables.get(name), models[name], files, put)
+            stage(
+                self.connection,
+                self.schemas.star,
+                tables.get(name),
+                models[name],
+                files,
+                put,
+                analyze=analyze,
+            )
             for name, files in self.batch.star.items()
         ]
 
@@ -140,7 +167,7 @@ class Loading:
         if added:
             self.counts[DATE_DIMENSION] = StarCounts(inserted=added)
 
-    def _merge(self, rows: Staged, parents: Mapping[str, Parent]) -> None:
+    def _merge(self, rows: Staged, parents: Mapping[str, Parent], way: Way) -> None:
         manifest = self.batch.manifest
         for reference in rows.table.references:
             if reference.parent in parents:
@@ -152,17 +179,22 @@ class Loading:
             read_whole = manifest.inventory.get(rows.model.driving, NO_INVENTORY).scope == "whole"
             op = "repair" if manifest.kind == "repair" and read_whole else "update"
             how = facts.Versioning(self.schemas.pipeline, manifest.seq, op)
+            if way is Way.UNSEEN:
+                self.counts[rows.table.name] = unseen.append_unseen(self.connection, rows, how)
+                return
             with stage_before(self.connection, rows, self.batch.filled.get(rows.table.name)) as before:
                 merged = facts.append_versions(self.connection, rows, how, before)
         self.counts[rows.table.name] = merged
 
-    def _write_ledger(self) -> None:
+    def _write_ledger(self, way: Way) -> None:
         manifest, connection = self.batch.manifest, self.connection
         connection.run(ledger.ENTRIES)
         connection.run(sweeping.GONE)
         for source_table in sorted(self.batch.ledger.keys() | manifest.inventory.keys()):
-            ledger.copy_entries(connection, self.batch.ledger.get(source_table, ()))
-            self._enter(source_table)
+            ledger.copy_entries(
+                connection, self.batch.ledger.get(source_table, ()), analyze=way is not Way.UNSEEN
+            )
+            self._enter(source_table, way)
             inventory = manifest.inventory.get(source_table, NO_INVENTORY)
             sweeping.find_missing(connection, source_table, inventory, manifest.seq)
 
@@ -181,11 +213,15 @@ class Loading:
             self._enter(source_table)
         return findings
 
-    def _enter(self, source_table: str) -> None:
+    def _enter(self, source_table: str, way: Way = Way.USUAL) -> None:
         """Bring star and ledger up to `pg_temp._entry`."""
         manifest = self.batch.manifest
         self._bury(source_table)
         fingerprint = manifest.fingerprints.get(source_table)
+        if way is Way.UNSEEN:
+            ledger.refuse(self.connection, source_table)
+            unseen.enter_unseen(self.connection, source_table, fingerprint, manifest.seq)
+            return
         ledger.write_entries(self.connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
 
     def _bury(self, source_table: str) -> None:

@@ -23,7 +23,7 @@ from starlift.adapters.postgres.star_catalogue import DATE_DIMENSION, read_star
 from starlift.core.manifest import ModelRef
 from starlift.errors import ConfigurationError
 
-OWN = ("migration", "reference")
+OWN = ("migration", "reference", "deferred")
 """Tables of a pipeline schema that say how it was made; they are not moved."""
 
 

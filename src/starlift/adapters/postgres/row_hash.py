@@ -32,12 +32,12 @@ def fact_hash(table: StarTable | None, row: str, version: Sequence[str]) -> str:
     row: alias of the star's row. version: its record_id, key, seq and op, as SQL. table: None of a version
     that has no row.
     """
-    return _hash(table, row, version)
+    return hash_of_text(version, row_text(table, row) if table else "''")
 
 
 def dimension_hash(table: StarTable, row: str, key: Sequence[str], seq: str) -> str:
     """Return the expression of the hash of a dimension's row. row: its alias. key: the dimension's."""
-    return _hash(table, row, [dimension_key(row, key), seq])
+    return hash_of_text([dimension_key(row, key), seq], row_text(table, row))
 
 
 def dimension_key(row: str, key: Sequence[str]) -> str:
@@ -55,17 +55,24 @@ def keeping(write: str, table: StarTable, row: str, key: Sequence[str], seq: str
     return _KEEP.format(write=write, key=dimension_key(row, key), hash=hashed, seq=seq)
 
 
-def _hash(table: StarTable | None, row: str, entry: Sequence[str]) -> str:
-    columns = sorted(name for name, column in table.columns.items() if not column.generated) if table else []
+def hash_of_text(entry: Sequence[str], text: str) -> str:
+    """Return the expression of a row's hash. entry: what the pipeline's own table says of it, as SQL. text:
+    the row's, see `row_text`."""
     parts = [f"chr(31) || CAST({part} AS text)" for part in entry]
-    parts += [
+    return f"hashtextextended(concat({', '.join([*parts, text])}), 0)"
+
+
+def row_text(table: StarTable, row: str) -> str:
+    """Return the expression of what is hashed of a star's row. row: its alias."""
+    columns = sorted(name for name, column in table.columns.items() if not column.generated)
+    parts = [
         f"chr(31) || {_literal(name + '=')} || CAST({row}.{identifier(name)} AS text)" for name in columns
     ]
     calls = [
         f"concat({', '.join(parts[start : start + _MOST_ARGUMENTS])})"
         for start in range(0, len(parts), _MOST_ARGUMENTS)
     ]
-    return f"hashtextextended({' || '.join(calls)}, 0)"
+    return " || ".join(calls) or "''"
 
 
 def _literal(text: str) -> str:

@@ -37,6 +37,11 @@ class Schemas:
         return f"{identifier(self.pipeline)}.reference"
 
     @property
+    def deferred(self) -> str:
+        """A build target's table of the indexes that it is without while it is filled in chunks, quoted."""
+        return f"{identifier(self.pipeline)}.deferred"
+
+    @property
     def build(self) -> Schemas:
         """The pair in which this one's next content is built."""
         return Schemas(f"{self.pipeline}_build_star", f"{self.pipeline}_build", self.star, building=True)

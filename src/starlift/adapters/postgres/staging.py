@@ -63,16 +63,19 @@ def stage_name(table: str) -> str:
     return f"pg_temp.{identifier(table)}"
 
 
-def stage(
+def stage(  # noqa: PLR0913 - what goes where, and how
     connection: pg8000.native.Connection,
     schema: str,
     table: StarTable | None,
     model: ModelRef,
     files: Iterable[pa.Table],
     put: Put,
+    *,
+    analyze: bool = True,
 ) -> Staged:
     """Put the rows of a star table into its temporary table, file by file.
 
+    analyze: have the planner know many rows, which what looks for each of them elsewhere needs.
     Raises ConfigurationError where the star has no such table or the rows do not fit it.
     """
     table = require_table(schema, table, model)
@@ -90,7 +93,7 @@ def stage(
         # one that the batch does not bring is left to its default
         staged = replace(staged, columns=tuple(name for name in columns if name in file.schema.names))
         rows += put(connection, staged, file)
-    if rows >= ANALYZE_ROWS:
+    if analyze and rows >= ANALYZE_ROWS:
         connection.run(f"ANALYZE {stage_name(table.name)}")
     return staged
 

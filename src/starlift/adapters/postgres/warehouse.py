@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pg8000.native
-from pg8000.exceptions import InterfaceError
+from pg8000.exceptions import DatabaseError, InterfaceError
 
 from starlift.adapters.postgres import turn
 from starlift.adapters.postgres.build import check_references, copy_lists, discard_build, prepare_build
-from starlift.adapters.postgres.connection import Dsn, connect
+from starlift.adapters.postgres.connection import Dsn, connect, sqlstate
 from starlift.adapters.postgres.laws import Law, check_laws, read_laws
 from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from starlift.adapters.postgres.verifying import PostgresInspection
     from starlift.core.difference import Difference
 
+FOREIGN_KEY_VIOLATION = "23503"
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
 LOCK_TIMEOUT = "30s"
@@ -169,8 +170,7 @@ class PostgresWarehouse:
         held += [(manifest.seq, error) for error in loading.held]
         if not (manifest.partial or held):
             # what a law says of one chunk need not hold before all of them are there
-            for seq in range(turn.first_open(connection), manifest.seq + 1):
-                check_laws(connection, laws, seq)
+            check_laws(connection, laws, turn.first_open(connection), manifest.seq)
         if not held:
             ask(loaded.requests)
         counts = asdict(replace(loaded, requests=()))
@@ -350,10 +350,17 @@ class PostgresWarehouse:
             if turn.applied_seq(connection, live) > turn.applied_seq(connection, build):
                 return None
             turn.require_closed(connection, build)
-            check_references(connection, build, models)
             bring_up(connection, live, steps, models)
             self._set(connection)
-            return publish(connection, build, live, [*(model.name for model in models), *gone])
+            connection.run("SAVEPOINT published")
+            try:
+                return publish(connection, build, live, [*(model.name for model in models), *gone])
+            except DatabaseError as error:
+                if sqlstate(error) != FOREIGN_KEY_VIOLATION:
+                    raise
+                connection.run("ROLLBACK TO SAVEPOINT published")
+                check_references(connection, build, models)  # names the row
+                raise
 
     @contextmanager
     def _transaction(

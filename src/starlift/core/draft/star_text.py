@@ -112,6 +112,7 @@ def _law(table: StarTable) -> str:
     return (
         f"-- Every row of {table.driving} that a batch brings is in {table.name}, or held back.\n"
         "SELECT source_table, key FROM ledger\n"
-        f"WHERE seq = current_setting('starlift.seq')::bigint AND source_table = '{driving}'\n"
-        f"  AND state = 'live'{known} AND NOT EXISTS (\n    {found})\n"
+        "WHERE seq BETWEEN current_setting('starlift.first_seq')::bigint "
+        "AND current_setting('starlift.seq')::bigint\n"
+        f"  AND source_table = '{driving}' AND state = 'live'{known} AND NOT EXISTS (\n    {found})\n"
     )
