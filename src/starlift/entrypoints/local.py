@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from starlift.bootstrap import Pipeline
 from starlift.core import chunking
 from starlift.entrypoints.approving import approver
+from starlift.entrypoints.following import WORTH_IT, Follower, Nudging
 from starlift.errors import ConfigurationError
 from starlift.stages.cycle import Cycle, Stages, carry_on, run_cycle
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
@@ -47,17 +48,75 @@ def cycle(
     """Run extract, transform and load once, if they can be finished.
 
     reconciled, confirmed, released: what a person asks of the extract and lets transform and load do."""
-    run = new_run(pipeline, watch)
-    return run_cycle(
-        run.run_id,
-        Stages(
-            check=lambda: check(pipeline),
-            extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
-            transform=lambda: transform(pipeline, watch, released),
-            load=lambda: load(pipeline, watch, confirmed, released),
-            stopped=lambda: watch.stopped,
-        ),
-    )
+    followers = _Followers(pipeline, watch, confirmed, released)
+    run = new_run(pipeline, Nudging(watch, followers.landed))
+    try:
+        cycle = run_cycle(
+            run.run_id,
+            Stages(
+                check=lambda: check(pipeline),
+                extract=lambda: extract(pipeline, run, reconciled, approver(pipeline, star=True)),
+                transform=followers.transform,
+                load=followers.load,
+                stopped=lambda: watch.stopped,
+                followed=followers.end,
+            ),
+        )
+    finally:
+        followers.end()
+    for stage, seconds in followers.seconds.items():
+        if seconds:
+            cycle.seconds[stage] = round(cycle.seconds.get(stage, 0) + seconds, 3)
+    return cycle
+
+
+class _Followers:
+    """Transform and load, which follow an extract that goes on and finish what it has landed.
+
+    Each has parts of its own while it follows: they work at once."""
+
+    def __init__(
+        self, pipeline: Pipeline, watch: Watch, confirmed: Collection[int], released: Collection[int]
+    ) -> None:
+        self._pipeline, self._watch = pipeline, watch
+        self._confirmed, self._released = confirmed, released
+        own = replace(pipeline), replace(pipeline)
+        self._transforming = Follower(lambda: self._transform(own[0]))
+        self._loading = Follower(lambda: self._load(own[1])[0])
+
+    def landed(self, left: int) -> None:
+        """Follow, now that a batch is landed, if there are so many rows left that it is worth it."""
+        if left >= WORTH_IT or self._transforming.began:
+            self._transforming.nudge()
+
+    def _made(self, _left: int) -> None:
+        if self._transforming.began:
+            self._loading.nudge()
+
+    def _transform(self, pipeline: Pipeline) -> list[Transformed]:
+        return transform(pipeline, Nudging(self._watch, self._made), self._released)
+
+    def _load(self, pipeline: Pipeline) -> tuple[list[Loaded], Applied | None]:
+        return load(pipeline, Nudging(self._watch), self._confirmed, self._released)
+
+    def transform(self) -> list[Transformed]:
+        """Transform what is left to transform. Return what was transformed in all."""
+        return [*self._transforming.end(), *self._transform(self._pipeline)]
+
+    def load(self) -> tuple[list[Loaded], Applied | None]:
+        """Load what is left to load. Return what was loaded in all, and the last batch there."""
+        before = self._loading.end()
+        loaded, applied = self._load(self._pipeline)
+        return [*before, *loaded], applied
+
+    def end(self) -> tuple[list[Transformed], list[Loaded]]:
+        """Have nobody follow any more. Return what was transformed and loaded, and not yet told."""
+        return self._transforming.end(), self._loading.end()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each has worked while extract did."""
+        return {"transform": self._transforming.seconds, "load": self._loading.seconds}
 
 
 def release(pipeline: Pipeline, seqs: Collection[int], watch: Watch = UNWATCHED) -> Cycle:

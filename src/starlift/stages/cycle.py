@@ -179,7 +179,8 @@ class Stages:
     """The three stages of a pipeline, each ready to run on a cycle's behalf, and what is asked before.
 
     check raises where the cycle could not be finished. load also returns the last batch applied. stopped:
-    whether a stage has ended with more to do, because that was wished; then none follows.
+    whether a stage has ended with more to do, because that was wished; then none follows, and followed
+    returns what was transformed and loaded while extract went on, as transform and load would have.
     """
 
     check: Callable[[], None]
@@ -187,6 +188,7 @@ class Stages:
     transform: Callable[[], list[Transformed]]
     load: Callable[[], tuple[list[Loaded], Applied | None]]
     stopped: Callable[[], bool] = lambda: False
+    followed: Callable[[], tuple[list[Transformed], list[Loaded]]] = lambda: ([], [])
 
 
 def run_cycle(run_id: str, stages: Stages) -> Cycle:
@@ -201,6 +203,8 @@ def run_cycle(run_id: str, stages: Stages) -> Cycle:
     cycle.extracted = _collected(cycle, "extract", stages.extract)
     if cycle.outcome != "lost" and not stages.stopped():
         _carry_on(cycle, stages)
+    else:
+        cycle.transformed, cycle.loaded = stages.followed()
     cycle.stopped = stages.stopped()
     cycle.report_held()
     return cycle
@@ -217,6 +221,7 @@ def carry_on(run_id: str, stages: Stages) -> Cycle:
 def _carry_on(cycle: Cycle, stages: Stages) -> None:
     cycle.transformed = _collected(cycle, "transform", stages.transform) or []
     if stages.stopped():
+        _, cycle.loaded = stages.followed()
         return
     cycle.loaded, cycle.applied = _collected(cycle, "load", stages.load) or ([], None)
     _admit_loss(cycle)

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pg8000.native
+from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres import aside
-from starlift.adapters.postgres.build import discard_build
+from starlift.adapters.postgres.build import check_references, discard_build
 from starlift.adapters.postgres.connection import identifier, sqlstate
 from starlift.adapters.postgres.migrate import Step, migrate
 from starlift.adapters.postgres.moving import carry_out, plan_moves, require_shapes
@@ -27,17 +28,40 @@ OWN = ("migration", "reference", "deferred")
 """Tables of a pipeline schema that say how it was made; they are not moved."""
 
 
+FOREIGN_KEY_VIOLATION = "23503"
+
+
 def publish(
-    connection: pg8000.native.Connection, build: Schemas, live: Schemas, tables: Sequence[str]
+    connection: pg8000.native.Connection,
+    build: Schemas,
+    live: Schemas,
+    models: Sequence[ModelRef],
+    gone: Sequence[str] = (),
 ) -> list[str]:
     """Make the live star and its ledger what a build target holds, and take the target away.
 
-    tables: the star tables to move beside the date dimension; one that the build target has not is left
-    as it is. In the transaction that the caller has begun and in which it holds the load's lock. Readers
-    of what changes wait until it ends, and find every key and index as it was, validated. Returns the
+    gone: star tables to move beside those of the models and the date dimension; one that the build target has
+    not is left as it is. In the transaction that the caller has begun and in which it holds the load's lock.
+    Readers of what changes wait until it ends, and find every key and index as it was, validated. Returns the
     names of the tables that changed. Raises ConfigurationError where a live table has columns that the
-    files of sql/warehouse do not make, or lacks some, and pg8000's DatabaseError where a row breaks a key.
+    files of sql/warehouse do not make, or lacks some, HeldError where a row refers to one that is not there,
+    and pg8000's DatabaseError where it breaks another key.
     """
+    tables = [*(model.name for model in models), *gone]
+    connection.run("SAVEPOINT published")
+    try:
+        return _publish(connection, build, live, tables)
+    except DatabaseError as error:
+        if sqlstate(error) != FOREIGN_KEY_VIOLATION:
+            raise
+        connection.run("ROLLBACK TO SAVEPOINT published")
+        check_references(connection, build, models)  # names the row
+        raise
+
+
+def _publish(
+    connection: pg8000.native.Connection, build: Schemas, live: Schemas, tables: Sequence[str]
+) -> list[str]:
     of_pipeline = [name for name in tables_of(connection, build.pipeline) if name not in OWN]
     moves = plan_moves(connection, build.star, live.star, [*tables, DATE_DIMENSION])
     moves += plan_moves(connection, build.pipeline, live.pipeline, of_pipeline)

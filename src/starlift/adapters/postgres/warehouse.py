@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pg8000.native
-from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.exceptions import InterfaceError
 
 from starlift.adapters.postgres import turn
 from starlift.adapters.postgres.build import check_references, copy_lists, discard_build, prepare_build
-from starlift.adapters.postgres.connection import Dsn, connect, sqlstate
+from starlift.adapters.postgres.connection import Dsn, connect
 from starlift.adapters.postgres.laws import Law, check_laws, read_laws
 from starlift.adapters.postgres.migrate import migrate, read_steps
 from starlift.adapters.postgres.refusals import explained
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from starlift.adapters.postgres.verifying import PostgresInspection
     from starlift.core.difference import Difference
 
-FOREIGN_KEY_VIOLATION = "23503"
 PIPELINE_SCHEMA = "starlift"
 STATEMENT_TIMEOUT = "15min"
 LOCK_TIMEOUT = "30s"
@@ -352,15 +351,7 @@ class PostgresWarehouse:
             turn.require_closed(connection, build)
             bring_up(connection, live, steps, models)
             self._set(connection)
-            connection.run("SAVEPOINT published")
-            try:
-                return publish(connection, build, live, [*(model.name for model in models), *gone])
-            except DatabaseError as error:
-                if sqlstate(error) != FOREIGN_KEY_VIOLATION:
-                    raise
-                connection.run("ROLLBACK TO SAVEPOINT published")
-                check_references(connection, build, models)  # names the row
-                raise
+            return publish(connection, build, live, models, gone)
 
     @contextmanager
     def _transaction(
