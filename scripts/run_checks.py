@@ -108,12 +108,29 @@ def check_terraform() -> bool:
     passed = run("pytest", "-n", "0", "tests/terraform", f"--ignore={CHECKOV}")
     if passed and shutil.which("terraform") is None:
         raise Skipped("terraform not found")
+    if passed:
+        require_environment("tests/terraform/offline/provider.txt")
     return passed
 
 
 def check_checkov() -> bool:
     """checkov finds nothing in terraform/. Its hundred packages are installed once, into the user's cache."""
+    require_environment("tests/terraform/checkov.txt")
     return run("pytest", "-n", "0", CHECKOV)
+
+
+def check_workflows() -> bool:
+    """zizmor and actionlint find nothing in the workflows, and what is planted."""
+    require_environment("tests/workflows/linters.txt")
+    return run("pytest", "-n", "0", "tests/workflows")
+
+
+def require_environment(lock: str) -> None:
+    """Raise Skipped where the tools that a lock names are not here and cannot be installed."""
+    made = [sys.executable, "-m", "tests.environments", lock]
+    ended = subprocess.run(made, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise Skipped(f"{lock} cannot be installed ({ended.stderr.strip()})")
 
 
 def check_docs() -> bool:
@@ -224,7 +241,7 @@ SECTIONS: dict[str, Section] = {
     "postgres-15": partial(tests_on, "15", *IN_BETWEEN),
     "postgres-13": partial(tests_on, "13", *ON_THE_OLDEST),
     "security": check_security,
-    "workflows": partial(run, "pytest", "-n", "0", "tests/workflows"),
+    "workflows": check_workflows,
     "packaging": check_packaging,
     "lambdas": check_lambdas,
 }

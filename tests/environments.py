@@ -1,4 +1,7 @@
-"""An environment of its own for a tool that does not fit into ours: made once, kept in the user's cache."""
+"""An environment of its own for a tool that does not fit into ours: made once, kept in the user's cache.
+
+`python -m tests.environments LOCK` makes that of a lock; exit code 3 says that this is not possible here.
+"""
 
 from __future__ import annotations
 
@@ -61,3 +64,17 @@ def _run(*command: str) -> None:
     if ended.returncode != 0:
         said = (ended.stderr or ended.stdout).strip().splitlines()
         raise Unavailable(said[-1] if said else f"{command[0]} ended with {ended.returncode}")
+
+
+def main() -> int:
+    """Make the environment that the command line asks for. Return the exit code."""
+    try:
+        environment(Path(sys.argv[1]))
+    except Unavailable as reason:
+        print(reason, file=sys.stderr)  # noqa: T201 - what a command has to say
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
