@@ -15,13 +15,13 @@ output "next_steps" {
 
 output "environment" {
   description = "For `starlift status`, `starlift quarantine` and all other commands, on a machine that reaches the databases: write these lines to .env."
-  value = join("\n", [
+  value = join("\n", concat([
     "AWS_DEFAULT_REGION=${var.region}",
     "STARLIFT_INGESTION=s3://${module.ingestion.name}",
     "STARLIFT_PROCESSED=s3://${module.processed.name}",
     "STARLIFT_SOURCE_SECRET=${var.name}/source",
     "STARLIFT_WAREHOUSE_SECRET=${var.name}/warehouse",
-  ])
+  ], var.hash_key ? ["STARLIFT_HMAC_SECRET=${var.name}/hmac"] : []))
 }
 
 output "dashboard" {

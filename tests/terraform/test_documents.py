@@ -48,6 +48,20 @@ def test_what_is_said_of_permissions_is_what_the_policies_grant(in_a_network: Ap
         assert granted == {sid: (said["actions"], said["resources"]) for sid, said in told.items()}
 
 
+def test_the_environment_for_the_command_line_names_what_was_made(in_a_network: Applied) -> None:
+    state = in_a_network.state
+    told = dict(line.split("=", 1) for line in state.outputs["environment"].splitlines())
+    assert told.pop("AWS_DEFAULT_REGION") == in_a_network.variables["region"]
+    known = set(re.findall(r"^#?(STARLIFT_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert told.keys() == known - {"STARLIFT_SOURCE_URL", "STARLIFT_WAREHOUSE_URL"} - {
+        "STARLIFT_HMAC_KEY",
+        "STARLIFT_CONFIG",
+    }
+    secrets = {secret["name"] for secret in state.of("secretsmanager_secret")}
+    buckets = {f"s3://{bucket['bucket']}" for bucket in state.of("s3_bucket")}
+    assert set(told.values()) <= secrets | buckets
+
+
 def paragraphs() -> dict[str, str]:
     """Return the runbook's paragraphs by the last part of their addresses."""
     _, *found = re.split(r"^## ", RUNBOOK.read_text(), flags=re.MULTILINE)
