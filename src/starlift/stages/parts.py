@@ -9,6 +9,7 @@ import zstandard
 from starlift.core import paths
 from starlift.core.manifest import File
 from starlift.core.polling import Read
+from starlift.errors import HeldError
 from starlift.ports import Lake, SourceSnapshot
 from starlift.stages import log
 
@@ -31,15 +32,15 @@ def write_keys(
 
 
 class PartWriter:
-    """Takes lines and stores them under names of this run only. rows, size: lines, and bytes of lines, so
-    far. last: the last of them."""
+    """Takes lines and stores them under names of this run only, and beside what an earlier attempt of the run
+    has left. rows, size: lines, and bytes of lines, so far. last: the last of them."""
 
     def __init__(
         self, lake: Lake, table: str, seq: int, run_id: str, name: Callable[[str, int, str, int], str]
     ) -> None:
         self._lake, self._table, self._seq, self._run_id, self._name = lake, table, seq, run_id, name
         self._parts: list[File] = []
-        self.rows = self.size = self._stored = 0
+        self.rows = self.size = self._stored = self._number = 0
         self.last = b""
         self._begin()
 
@@ -67,6 +68,16 @@ class PartWriter:
 
     def _finish(self) -> None:
         data = bytes(self._buffer) + self._compressor.flush()
-        key = self._name(self._table, self._seq, self._run_id, len(self._parts))
-        self._parts.append(log.store(self._lake, self._table, key, data, self.rows - self._stored))
+        while not self._store(data):
+            pass
         self._stored = self.rows
+
+    def _store(self, data: bytes) -> bool:
+        """Store a part under the next name. Return whether it was free, or had the same bytes."""
+        key = self._name(self._table, self._seq, self._run_id, self._number)
+        self._number += 1
+        try:
+            self._parts.append(log.store(self._lake, self._table, key, data, self.rows - self._stored))
+        except HeldError:
+            return False
+        return True
