@@ -88,7 +88,19 @@ def followed(unloaded: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A pipeline that has never run, and follows however little is left."""
     in_chunks(unloaded, 25)
     monkeypatch.setattr(local, "WORTH_IT", 0)
+    monkeypatch.setattr(local, "ROOM", 0)
     return unloaded
+
+
+def test_nobody_follows_where_there_is_no_room_for_it(
+    followed: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "ROOM", 1 << 40)
+    watch = Wishing("extract", 1_000_000)
+    assert local.cycle(Pipeline(Settings(followed.values)), watch).outcome == "applied"
+    assert {thread for threads in watch.threads.values() for thread in threads} == {
+        threading.current_thread().name
+    }
 
 
 def test_what_is_landed_is_made_and_built_while_extract_goes_on(followed: Project) -> None:

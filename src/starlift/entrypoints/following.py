@@ -18,6 +18,9 @@ from starlift.stages.watch import Watch
 WORTH_IT = 100_000
 """Rows that extract has still to read, about, from which on the others follow: of fewer it is done soon."""
 
+ROOM = 350_000_000
+"""Bytes of `memory` from which on there is room for three stages at once: 290 MB were seen at 256."""
+
 M_ARENA_MAX = -8
 """Of mallopt(3)."""
 

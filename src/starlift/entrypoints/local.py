@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from starlift.bootstrap import Pipeline
 from starlift.core import chunking
 from starlift.entrypoints.approving import approver
-from starlift.entrypoints.following import WORTH_IT, Follower, Nudging
+from starlift.entrypoints.following import ROOM, WORTH_IT, Follower, Nudging
 from starlift.errors import ConfigurationError
 from starlift.stages.cycle import Cycle, Stages, carry_on, run_cycle
 from starlift.stages.extract import NOT_ASKED, Extracted, Reconciliation, Run
@@ -85,8 +85,9 @@ class _Followers:
         self._loading = Follower(lambda: self._load(own[1])[0])
 
     def landed(self, left: int) -> None:
-        """Follow, now that a batch is landed, if there are so many rows left that it is worth it."""
-        if left >= WORTH_IT or self._transforming.began:
+        """Follow, now that a batch is landed, if there is room, and so many rows left that it is worth it."""
+        room = self._pipeline.config.limits.memory >= ROOM
+        if (room and left >= WORTH_IT) or self._transforming.began:
             self._transforming.nudge()
 
     def _made(self, _left: int) -> None:
