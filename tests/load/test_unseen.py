@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,23 @@ def late(history: History) -> list[Batch]:
     ]
 
 
+def made_again(history: History) -> list[Batch]:
+    """A row comes again, otherwise, though its own source row does not: one that it joins has changed."""
+    only_three = {"sales_order": entries({"(3)": "live"}, "2")}
+    sales = [sale(1, units_sold=9), sale(3)]
+    return [
+        history.batch({"fact_sales_order": [sale(1), sale(2)]}, partial=True),
+        history.batch({"fact_sales_order": sales}, ledger=only_three, partial=True),
+        without_entries(history.batch({"fact_sales_order": [sale(2, units_sold=9)]}, partial=True)),
+        history.batch(),
+    ]
+
+
+def without_entries(batch: Batch) -> Batch:
+    """The batch, which brings no source row."""
+    return replace(batch, ledger={})
+
+
 def refused(history: History) -> list[Batch]:
     """A row that the star's table cannot have, and one that transform kept back."""
     return [
@@ -60,7 +78,7 @@ def refused(history: History) -> list[Batch]:
     ]
 
 
-@pytest.mark.parametrize("chunks", [new, again, late, refused])
+@pytest.mark.parametrize("chunks", [new, again, late, made_again, refused])
 def test_a_build_in_chunks_is_the_star_that_was_loaded(
     star: Star, chunks: Callable[[History], list[Batch]]
 ) -> None:

@@ -67,7 +67,7 @@ class Loading:
         ways = [Way.USUAL, Way.CAREFUL]
         if self.schemas.building and self.batch.manifest.partial:
             unseen.defer_indexes(self.connection, self.schemas)
-            ways.insert(0, Way.UNSEEN)
+            ways = ways if self.batch.filled else [Way.UNSEEN, *ways]
         elif self.schemas.building:
             unseen.make_deferred(self.connection, self.schemas)
         self.connection.run("SAVEPOINT whole")
@@ -75,8 +75,9 @@ class Loading:
             try:
                 done = self._write(way)
                 break
-            except DatabaseError as error:
-                if way is ways[-1] or not is_of_rows(error):
+            except (DatabaseError, unseen.Seen) as error:
+                of_rows = isinstance(error, unseen.Seen) or is_of_rows(error)
+                if way is ways[-1] or not of_rows:
                     raise
                 self.connection.run("ROLLBACK TO SAVEPOINT whole")
                 self.counts, self.inferred, self.held = {}, 0, []
@@ -111,7 +112,7 @@ class Loading:
         sweeping.note_asked(connection, manifest.inventory)
         for rows in staged:
             self._merge(rows, parents, way)
-        self._write_ledger(way)
+        self._write_ledger(way, [rows for rows in staged if rows.model.kind == "fact"])
         if rejected:
             ledger.quarantine_rejected(connection, manifest.seq)
         ledger.quarantine_reported(connection, self.batch.quarantine, manifest.seq)
@@ -180,13 +181,15 @@ class Loading:
             op = "repair" if manifest.kind == "repair" and read_whole else "update"
             how = facts.Versioning(self.schemas.pipeline, manifest.seq, op)
             if way is Way.UNSEEN:
+                if rows.model.driving not in self.batch.ledger:
+                    raise unseen.Seen(rows.table.name)
                 self.counts[rows.table.name] = unseen.append_unseen(self.connection, rows, how)
                 return
             with stage_before(self.connection, rows, self.batch.filled.get(rows.table.name)) as before:
                 merged = facts.append_versions(self.connection, rows, how, before)
         self.counts[rows.table.name] = merged
 
-    def _write_ledger(self, way: Way) -> None:
+    def _write_ledger(self, way: Way, facts: Sequence[Staged]) -> None:
         manifest, connection = self.batch.manifest, self.connection
         connection.run(ledger.ENTRIES)
         connection.run(sweeping.GONE)
@@ -194,7 +197,7 @@ class Loading:
             ledger.copy_entries(
                 connection, self.batch.ledger.get(source_table, ()), analyze=way is not Way.UNSEEN
             )
-            self._enter(source_table, way)
+            self._enter(source_table, way, [rows for rows in facts if rows.model.driving == source_table])
             inventory = manifest.inventory.get(source_table, NO_INVENTORY)
             sweeping.find_missing(connection, source_table, inventory, manifest.seq)
 
@@ -213,14 +216,14 @@ class Loading:
             self._enter(source_table)
         return findings
 
-    def _enter(self, source_table: str, way: Way = Way.USUAL) -> None:
+    def _enter(self, source_table: str, way: Way = Way.USUAL, facts: Sequence[Staged] = ()) -> None:
         """Bring star and ledger up to `pg_temp._entry`."""
         manifest = self.batch.manifest
         self._bury(source_table)
         fingerprint = manifest.fingerprints.get(source_table)
         if way is Way.UNSEEN:
             ledger.refuse(self.connection, source_table)
-            unseen.enter_unseen(self.connection, source_table, fingerprint, manifest.seq)
+            unseen.enter_unseen(self.connection, source_table, fingerprint, manifest.seq, facts)
             return
         ledger.write_entries(self.connection, self.schemas.pipeline, source_table, fingerprint, manifest.seq)
 

@@ -1,7 +1,8 @@
 """Rows of which nothing is there yet: the chunks of a first load, written without a look at each key.
 
 That a key was never seen is proved by the primary key of the ledger, which has every key that ever was: an
-entry that is there already fails the statement, and the batch is written the ordinary way. What else would
+entry that is there already fails the statement, and the batch is written the ordinary way. So is one with a
+row whose key it does not enter: it is made again because of a row that it joins. What else would
 be looked up or kept up meanwhile is left out: indexes that nobody asks are made again, sorted, by the first
 batch that is no such chunk.
 """
@@ -9,6 +10,7 @@ batch that is no such chunk.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import pg8000.native
@@ -35,6 +37,16 @@ WITH numbered AS MATERIALIZED (
 INSERT INTO fact_version (fact, record_id, key, seq, op, row_hash)
 SELECT CAST(:fact AS text), n."_id", n.{key}, {seq}, 'insert', {hash}
 FROM numbered n LEFT JOIN added ON added.id = n."_id"
+"""
+
+
+class Seen(Exception):
+    """A row may be one that is there already."""
+
+
+# of the rows of a fact, one that is made of no row of its driving table which the batch brings
+_MADE_AGAIN = """
+SELECT FROM {stage} s WHERE NOT EXISTS (SELECT FROM pg_temp._entry e WHERE e.key = s.{key}) LIMIT 1
 """
 
 _ENTER = """
@@ -69,9 +81,18 @@ def append_unseen(connection: pg8000.native.Connection, rows: Staged, how: Versi
 
 
 def enter_unseen(
-    connection: pg8000.native.Connection, source_table: str, fingerprint: str | None, seq: int
+    connection: pg8000.native.Connection,
+    source_table: str,
+    fingerprint: str | None,
+    seq: int,
+    facts: Iterable[Staged],
 ) -> None:
-    """Add the keys of `pg_temp._entry` to the ledger. Fails where it has one of them."""
+    """Add the keys of `pg_temp._entry` to the ledger. Fails where it has one of them, or raises Seen where
+    one of the facts, all of that source table, has a row of another key."""
+    for rows in facts:
+        made_again = _MADE_AGAIN.format(stage=rows.stage, key=identifier(KEY_COLUMN))
+        if connection.run(made_again):
+            raise Seen(rows.table.name)
     connection.run(_ENTER, source_table=source_table, fingerprint=fingerprint, seq=seq)
 
 
