@@ -105,8 +105,7 @@ def main() -> int:
         require_terraform(again)
         require_settings(again)
         who = require_account(again)
-        if step == "plan":
-            require_packages(again)
+        require_packages(again)  # to destroy too: terraform reads the whole configuration first
         if step == "deploy" and not (FOLDER / PLAN).exists():
             raise Missing("there is no plan to deploy; make one, and read it:", "make plan")
     except Missing as missing:
@@ -115,10 +114,12 @@ def main() -> int:
     print(f"as {who}", flush=True)
     for words in (("init", "-input=false", "-backend-config=backend.hcl"), *STEPS[step]):
         ended = subprocess.run(["terraform", f"-chdir={FOLDER}", *words], check=False)
+        if words[0] == "apply" and step == "deploy":
+            (FOLDER / PLAN).unlink()  # done, or half done: terraform takes it no second time
         if ended.returncode != 0:
+            then = "make plan" if step == "deploy" else again
+            print(f"error: terraform {words[0]} failed; mend what it says, then:\n{then}", file=sys.stderr)
             return ended.returncode
-    if step == "deploy":
-        (FOLDER / PLAN).unlink()  # it is done, and no other plan
     return 0
 
 

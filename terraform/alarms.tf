@@ -60,7 +60,7 @@ module "freshness" {
 }
 
 locals {
-  # what waits for a person; the stage that counts it runs at least every fifteen minutes
+  # what waits for a person; the stage that counts it runs at least every half hour
   waiting = {
     quarantine     = { service = "load", metric = "QuarantinedRows", says = "Rows wait in quarantine: the star lacks them, or has their older version." }
     held-batches   = { service = "load", metric = "HeldBatches", says = "A batch would delete or refuse more rows than it may unasked: it and all after it wait for a person." }

@@ -19,7 +19,8 @@ locals {
   }
 
   # Seconds. A batch fits into a minute, and a stage that has more to do ends in time and goes on at the next call: so
-  # a poll is over when the next one begins. The load of a table that was read in chunks is one transaction.
+  # a poll of every five minutes or more is over when the next one begins; of two at once, one loses its race and says
+  # so. The load of a table that was read in chunks is one transaction.
   timeout = { extract = max(300, 60 * var.poll_every_minutes), reconcile = 900, transform = 300, load = 900 }
 
   # what a poll needs, with or without an inventory

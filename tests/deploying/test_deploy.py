@@ -101,8 +101,10 @@ def test_a_plan_is_deployed_once(project: Project) -> None:
 
 def test_what_terraform_fails_of_is_the_exit_code_and_ends_the_step(project: Project) -> None:
     whole(project).has_terraform(failing="apply")
-    assert project.run("deploy").returncode == 7
-    assert (project.folder / "terraform" / "starlift.tfplan").exists()
+    ended = project.run("deploy")
+    assert ended.returncode == 7
+    assert ended.stderr.splitlines()[-1] == "make plan", "terraform takes what it began no second time"
+    assert not (project.folder / "terraform" / "starlift.tfplan").exists()
     assert "output -raw next_steps" not in project.calls()
 
 
@@ -140,9 +142,10 @@ def test_a_file_that_is_missing_is_named_with_the_command_that_makes_it(
 ) -> None:
     whole(project)
     (project.folder / missing).unlink()
-    ended = project.run("plan")
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].endswith(command)
+    for step in STEPS:
+        ended = project.run(step)
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[-1].endswith(command.replace("make plan", f"make {step}"))
     assert project.calls() == []
 
 

@@ -67,7 +67,8 @@ resource "aws_sqs_queue" "this" {
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead.arn
-    # a first load of any size returns its message whenever the time is up, so few tries would not do
+    # a first load returns its message whenever the time is up, so few tries would not do; one of hours ends in the
+    # dead-letter queue all the same, and the sweep goes on with it
     maxReceiveCount = 10
   })
 }
