@@ -44,9 +44,10 @@ class Seen(Exception):
     """A row may be one that is there already."""
 
 
-# of the rows of a fact, one that is made of no row of its driving table which the batch brings
+# Of the rows of a fact, one that is made of no row of its driving table which the batch brings. EXCEPT, since
+# nobody has analyzed these tables: the planner would take them for small, and look through one for each row.
 _MADE_AGAIN = """
-SELECT FROM {stage} s WHERE NOT EXISTS (SELECT FROM pg_temp._entry e WHERE e.key = s.{key}) LIMIT 1
+SELECT {key} FROM {stage} EXCEPT SELECT key FROM pg_temp._entry LIMIT 1
 """
 
 _ENTER = """
