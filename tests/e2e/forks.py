@@ -3,6 +3,7 @@ with a line of JSON. A fork spares a cycle the second that its imports take, so 
 
     run 2 0.1           two `starlift run --json`, 0.1 s after one another: a list of {code, stdout, stderr}
     kill processed 17   a cycle that kills itself at its 17th step there: {code, step}; -9 if it came so far
+    kill_hurried ...    the same of a cycle whose time is short
     kill_rebuild ...    the same of a rebuild
     at_once [...]       several commands at once, each of which may be killed: see `Work`
 """
@@ -25,7 +26,7 @@ from typing import Any, NoReturn
 from starlift.entrypoints import cli, local, rebuilding
 from starlift.errors import StarliftError
 from starlift.settings import read
-from starlift.stages.watch import UNWATCHED
+from starlift.stages.watch import UNWATCHED, Watch
 from tests.e2e.dying import DyingPipeline, Fuse, Recorder
 from tests.e2e.judge import Keeper
 
@@ -96,6 +97,17 @@ def cycle_errors(pipeline: DyingPipeline) -> Sequence[StarliftError]:
     return local.cycle(pipeline).errors
 
 
+class Hurried(Watch):
+    """Has a limit of time that never comes."""
+
+    hurried = True
+
+
+def hurried_errors(pipeline: DyingPipeline) -> Sequence[StarliftError]:
+    """Run a cycle whose time is short; return what went wrong."""
+    return local.cycle(pipeline, Hurried()).errors
+
+
 def rebuild_errors(pipeline: DyingPipeline) -> Sequence[StarliftError]:
     """Rebuild; return what went wrong."""
     try:
@@ -164,6 +176,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run_together,
     "at_once": at_once,
     "kill": kill_at,
+    "kill_hurried": partial(kill_at, run=hurried_errors),
     "kill_rebuild": partial(kill_at, run=rebuild_errors),
 }
 

@@ -234,9 +234,10 @@ class Forks:
         self._ran += (found := [Ran(**each) for each in self._ask(f"run {number} {apart}")])
         return found
 
-    def kill(self, place: str, step: int) -> Killed:
-        """Run a cycle that is killed at a step at a place, counted from 1, if it has so many."""
-        return Killed(**self._ask(f"kill {place} {step}"))
+    def kill(self, place: str, step: int, *, hurried: bool = False) -> Killed:
+        """Run a cycle that is killed at a step at a place, counted from 1, if it has so many. hurried: its
+        time is short."""
+        return Killed(**self._ask(f"{'kill_hurried' if hurried else 'kill'} {place} {step}"))
 
     def kill_rebuild(self, place: str, step: int) -> Killed:
         """Run a rebuild that is killed at a step at a place."""

@@ -65,7 +65,7 @@ def test_a_first_load_in_chunks_killed_five_times_completes_and_is_seen_when_it_
     twenty_thousand: Project,
 ) -> None:
     project = twenty_thousand
-    in_chunks(project, 8_000)
+    in_chunks(project, 2_000)
     moments: list[Callable[[], bool]] = [
         manifest(project, "ingestion", 2).exists,
         manifest(project, "ingestion", 6).exists,
@@ -88,6 +88,32 @@ def test_a_first_load_in_chunks_killed_five_times_completes_and_is_seen_when_it_
     assert project.query("SELECT count(*) FROM fact_payment") == [[ORDERS]]
     assert project.query("SELECT FROM pg_namespace WHERE nspname LIKE 'starlift_build%'") == []
     assert project.starlift("status").document["chunks"] == {}
+
+
+LOADING = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+               AND application_name = 'starlift load' AND query LIKE :part)
+"""
+
+
+def test_a_first_load_in_one_transaction_killed_again_and_again_leaves_nothing_and_completes(
+    twenty_thousand: Project,
+) -> None:
+    project = twenty_thousand
+    in_chunks(project, 8_000)
+    with connected(project.warehouse.admin) as admin:
+        for part in ("%INTO fact_version%", "%broken AS%"):
+            process = project.start("run")
+            until(lambda part=part: admin.run(LOADING, part=part)[0][0])  # type: ignore[misc]
+            process.kill()
+            assert project.ended(process).code == -signal.SIGKILL
+            assert project.query(ROWS) == NOTHING
+    assert project.starlift("status").document["built_seq"] is None
+    document = project.run()
+    assert document["seq"] > 2, "it was not in chunks"
+    assert (project.differences(), chain.faults(project)) == ({}, [])
+    assert history.faults(history.of_all(project.warehouse.analyst)) == []
+    assert project.query("SELECT count(*) FROM fact_payment") == [[ORDERS]]
 
 
 def test_a_stop_saves_what_is_done_and_the_next_run_goes_on(unloaded: Project) -> None:
@@ -180,18 +206,19 @@ def test_the_real_extract_makes_the_same_star_in_chunks_as_in_one_piece(
     assert made[0] == made[1]
 
 
-def test_a_first_load_killed_at_any_step_of_building_and_publishing_shows_nothing_or_all(
-    unloaded: Project,
+@pytest.mark.parametrize(("hurried", "commits"), [(True, 6), (False, 2)], ids=["built", "at once"])
+def test_a_first_load_killed_at_any_step_shows_nothing_or_all(
+    unloaded: Project, hurried: bool, commits: int
 ) -> None:
     in_chunks(unloaded, 60)
     steps: list[str] = []
     with unloaded.forks() as forks:
         for step in (*range(8, 20), 100):
-            killed = forks.kill("warehouse", step)
+            killed = forks.kill("warehouse", step, hurried=hurried)
             if killed.code == 0:
                 break
             steps.append(killed.step)
             assert unloaded.query(ROWS) == NOTHING or unloaded.differences() == {}, steps
-    assert len(steps) > 6
+    assert len(steps) > commits
     assert steps[-1] == "after COMMIT", "it was published"
     assert (unloaded.differences(), chain.faults(unloaded)) == ({}, [])

@@ -83,10 +83,11 @@ class Wishing(Watch):
         return self._left <= 0
 
 
-@pytest.fixture
-def followed(unloaded: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(params=[0, 100], ids=["built", "at once"])
+def followed(unloaded: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
     """A pipeline that has never run, and follows however little is left."""
     in_chunks(unloaded, 25)
+    monkeypatch.setattr(local, "POLLS", request.param)
     monkeypatch.setattr(local, "WORTH_IT", 0)
     monkeypatch.setattr(local, "ROOM", 0)
     return unloaded

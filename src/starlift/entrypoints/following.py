@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from starlift.stages.watch import Watch
@@ -18,11 +17,8 @@ from starlift.stages.watch import Watch
 WORTH_IT = 100_000
 """Rows that extract has still to read, about, from which on the others follow: of fewer it is done soon."""
 
-ROOM = 350_000_000
-"""Bytes of `memory` from which on there is room for three stages at once: 290 MB were seen at 256."""
-
-M_ARENA_MAX = -8
-"""Of mallopt(3)."""
+ROOM = 256_000_000
+"""Bytes of `memory` from which on there is room for three stages at once."""
 
 T = TypeVar("T")
 
@@ -50,9 +46,15 @@ class Follower(Generic[T]):
         """Have the work done, once what is under way is done."""
         self._nudged.set()
         if self._thread is None:
-            _share_memory()
             self._thread = threading.Thread(target=self._follow, daemon=True)
             self._thread.start()
+
+    def more(self) -> bool:
+        """Wait for the next nudge, within the work. Return False where none will come any more."""
+        self._nudged.wait()
+        if not self._ending:
+            self._nudged.clear()
+        return not self._ending
 
     def end(self) -> list[T]:
         """Wait until what is under way is done. Return what was done since the last time."""
@@ -75,15 +77,6 @@ class Follower(Generic[T]):
                 self.seconds += time.monotonic() - began
 
 
-def _share_memory() -> None:
-    """Have the threads share one arena of glibc's allocator: each of its own keeps what it once had, which
-    takes two thirds more memory for a million rows."""
-    import ctypes
-
-    with suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-
-
 class Nudging(Watch):
     """Passes on to a watch what a stage tells, and what it tells to be done to whoever follows.
 
@@ -104,6 +97,10 @@ class Nudging(Watch):
     def done(self, stage: str, what: str, rows: int, left: int = 0, /) -> None:
         self._watch.done(stage, what, rows, left)
         self._done(left)
+
+    @property
+    def hurried(self) -> bool:
+        return self._watch.hurried
 
     @property
     def wished(self) -> bool:

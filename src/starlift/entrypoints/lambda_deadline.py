@@ -28,6 +28,11 @@ class Deadline(Watch):
         self._longest = 0.0
 
     @property
+    def hurried(self) -> bool:
+        """It always is."""
+        return True
+
+    @property
     def wished(self) -> bool:
         """Whether what is left is too little."""
         return self._remaining() < RESERVE + MARGIN * self._longest

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from starlift.bootstrap import Pipeline
 from starlift.core import chunking
+from starlift.core.config import PipelineConfig
 from starlift.entrypoints.approving import approver
 from starlift.entrypoints.following import ROOM, WORTH_IT, Follower, Nudging
 from starlift.errors import ConfigurationError
@@ -70,6 +71,15 @@ def cycle(
     return cycle
 
 
+POLLS = 12
+"""A first load of so many times the rows of a poll is one transaction."""
+
+
+def at_once(config: PipelineConfig) -> int:
+    """Return the rows up to which a first load in chunks is one transaction."""
+    return POLLS * config.limits.max_rows
+
+
 class _Followers:
     """Transform and load, which follow an extract that goes on and finish what it has landed.
 
@@ -82,11 +92,14 @@ class _Followers:
         self._confirmed, self._released = confirmed, released
         own = replace(pipeline), replace(pipeline)
         self._transforming = Follower(lambda: self._transform(own[0]))
-        self._loading = Follower(lambda: self._load(own[1])[0])
+        self._loading: Follower[Loaded] = Follower(lambda: self._follow(own[1]))
+        self._streams = False
 
     def landed(self, left: int) -> None:
         """Follow, now that a batch is landed, if there is room, and so many rows left that it is worth it."""
         room = self._pipeline.config.limits.memory >= ROOM
+        if not self._transforming.began:
+            self._streams = left <= at_once(self._pipeline.config)
         if (room and left >= WORTH_IT) or self._transforming.began:
             self._transforming.nudge()
 
@@ -97,8 +110,13 @@ class _Followers:
     def _transform(self, pipeline: Pipeline) -> list[Transformed]:
         return transform(pipeline, Nudging(self._watch, self._made), self._released)
 
-    def _load(self, pipeline: Pipeline) -> tuple[list[Loaded], Applied | None]:
-        return load(pipeline, Nudging(self._watch), self._confirmed, self._released)
+    def _follow(self, pipeline: Pipeline) -> list[Loaded]:
+        return self._load(pipeline, self._loading.more if self._streams else None)[0]
+
+    def _load(
+        self, pipeline: Pipeline, more: Callable[[], bool] | None = None
+    ) -> tuple[list[Loaded], Applied | None]:
+        return load(pipeline, Nudging(self._watch), self._confirmed, self._released, more)
 
     def transform(self) -> list[Transformed]:
         """Transform what is left to transform. Return what was transformed in all."""
@@ -210,16 +228,18 @@ def load(
     watch: Watch = UNWATCHED,
     confirmed: Collection[int] = (),
     released: Collection[int] = (),
+    more: Callable[[], bool] | None = None,
 ) -> tuple[list[Loaded], Applied | None]:
     """Apply every batch that is modelled and not yet in the warehouse; also return the last one there.
 
     confirmed: batches that may delete however much they find deleted. released: those of which the star may
-    refuse however many rows."""
+    refuse however many rows. more: waits for the next batch, as `starlift.stages.load.load` says."""
     from starlift.stages.load import load as apply
 
     with pipeline.warehouse as warehouse:
         lakes = pipeline.processed, pipeline.ingestion
-        done = apply(lakes[0], warehouse, watch, lakes[1], confirmed, released)
+        first = at_once(pipeline.config)
+        done = apply(lakes[0], warehouse, watch, lakes[1], confirmed, released, first, more)
         return list(done), warehouse.applied()
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+M_ARENA_MAX = -8
+"""Of mallopt(3)."""
 
 STAGES = frozenset({"run", "extract", "transform", "load", "rebuild", "replay", "reconcile"})
 """Commands that move rows."""
@@ -29,11 +33,21 @@ class WithoutPandas(MetaPathFinder):
         return None
 
 
+def _share_memory() -> None:
+    """Have all threads, DuckDB's too, share one arena of glibc's allocator: each of its own keeps what it
+    once had, which took two thirds more memory for a million rows."""
+    import ctypes
+
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
 def main() -> None:
     """Run the command line in this process and leave with its exit code."""
     # Arrow's own allocators keep what they have once had, by thread; the system's gives it back
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if STAGES.intersection(sys.argv[1:]):
+        _share_memory()
         sys.meta_path.insert(0, WithoutPandas())
     from starlift.entrypoints.cli import main as command
 

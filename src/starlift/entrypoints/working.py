@@ -37,6 +37,11 @@ class Working(Progress):
             self._interruption = self._stack.enter_context(Interruption())
 
     @property
+    def hurried(self) -> bool:
+        """Whether the work has a limit of time."""
+        return self._until is not None
+
+    @property
     def wished(self) -> bool:
         """Whether the time is up, or a signal came."""
         late = self._until is not None and time.monotonic() >= self._until

@@ -1,12 +1,13 @@
 """Load: whatever the processed lake holds and the warehouse does not, in order.
 
-A batch is one transaction. Chunks, and the batch that closes them, are seen together or not at all: a first
-load is built beside the star and published when it is whole; what comes in chunks later is one transaction.
+A batch is one transaction. Chunks, and the batch that closes them, are seen together or not at all. They are
+one transaction too, unless a first load has not all of them yet, or not the time: then it is built beside
+the star, one after the other, and published when it is whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,13 +20,15 @@ from starlift.stages import chain, log, requests
 from starlift.stages.watch import UNWATCHED, Watch
 
 
-def load(
+def load(  # noqa: PLR0913, PLR0917 - what it takes from, puts into, lets through, and how a first one is made
     processed: Lake,
     warehouse: LiveWarehouse,
     watch: Watch = UNWATCHED,
     ingestion: Lake | None = None,
     confirmed: Container[int] = (),
     released: Container[int] = (),
+    at_once: int = 0,
+    more: More | None = None,
 ) -> list[Loaded]:
     """Apply every pending batch and return what each did; an empty list where nothing is pending, or where
     the batch is still to come that closes what is pending.
@@ -34,6 +37,9 @@ def load(
     are built beside the star, and between what readers see. ingestion: the lake in which the next extract
     finds what is asked of it; a load without one asks nothing. confirmed: batches that may
     delete however much they find deleted. released: batches of which the star may refuse however many rows.
+    at_once: rows of the star up to which a first load in chunks is one transaction; of more, they are built.
+    more: waits for the next of its chunks, and returns False where none will come; there are not more than
+    `at_once` then, and nothing stays of the load where the last does not come.
 
     Stops quietly where another load overtakes this one, but raises LostRace if that leaves this one
     without a batch. Raises HeldError where lake and warehouse do not belong together or a batch is
@@ -43,7 +49,7 @@ def load(
     last = warehouse.applied()
     try:
         if last is None and pending.begins_with_chunks:
-            if not pending.build(warehouse):
+            if not pending.first(warehouse, at_once, more):
                 return pending.loaded
             last = warehouse.applied()
         for batches in pending.sets(last.seq if last else pending.start):
@@ -84,6 +90,13 @@ def fill(  # noqa: PLR0913, PLR0917 - what it takes from, puts into, lets throug
     return pending.loaded
 
 
+More = Callable[[], bool]
+"""Waits for another batch; returns False where none will come any more."""
+
+MOST_CHUNKS = 1_000
+"""Chunks that are one transaction: a server keeps a lock for each of their temporary tables."""
+
+
 @dataclass
 class _Pending:
     """What the lake has and the warehouse has not. asked: up to which batch all is asked already. loaded:
@@ -107,6 +120,64 @@ class _Pending:
         """Whether the first batch of all is a chunk."""
         first = self.processed.get(paths.manifest(self.start + 1))
         return first is not None and chain.processed(self.processed, self.start + 1, first).partial
+
+    def first(self, warehouse: LiveWarehouse, at_once: int, more: More | None) -> bool:
+        """Load the first chunks, in one transaction if all are there, or come, and they are not too many.
+        Return whether readers see them."""
+        if self.watch.hurried or _is_begun(warehouse) or not (more or self._is_whole(at_once)):
+            return self.build(warehouse)
+        try:
+            self._load_first(warehouse, more or (lambda: False))
+        except _Unfinished:
+            return False
+        return True
+
+    def _is_whole(self, at_once: int) -> bool:
+        rows = 0
+        for number, manifest in enumerate(self._following(self.start), start=1):
+            rows += sum(file.rows for file in manifest.star)
+            if not manifest.partial:
+                return rows <= at_once and number <= MOST_CHUNKS
+        return False
+
+    def _load_first(self, warehouse: LiveWarehouse, more: More) -> None:
+        """Apply the first chunks and what closes them together. Raises _Unfinished where that does not come,
+        or the watch wishes to end."""
+        asked: list[Request] = []
+        manifests: list[tuple[int, bytes]] = []
+
+        def ask(wished: tuple[Request, ...]) -> None:
+            asking = self._asking(*manifests[-1])
+            asking.ask(wished)
+            asked.extend(asking.asked)
+
+        def batches() -> Iterator[Batch]:
+            head = log.head(self.processed)[0]
+            for seq, data in self._coming(more):
+                if manifests and self.watch.ends():
+                    raise _Unfinished
+                manifests[:] = [(seq, data)]
+                head = max(head, seq)
+                batch = self._read(data, head)
+                yield batch
+                self.watch.done("load", *self._told(batch, head))
+
+        done = warehouse.apply_together(batches(), ask, self.confirmed, self.released)
+        self.loaded += [*done[:-1], replace(done[-1], requests=tuple(asked))]
+
+    def _coming(self, more: More) -> Iterator[tuple[int, bytes]]:
+        """Yield number and manifest of the first chunks and what closes them, each when it is there."""
+        seq, waits = self.start, True
+        while True:
+            for seq, data in log.following(self.processed, seq):  # noqa: B020 - it goes on where it was
+                if seq - self.start > MOST_CHUNKS:
+                    raise _Unfinished
+                yield seq, data
+                if not chain.processed(self.processed, seq, data).partial:
+                    return
+            if not waits:
+                raise _Unfinished
+            waits = more()
 
     def sets(self, seq: int) -> Iterator[list[int]]:
         """Yield the numbers of the batches after `seq` that are seen together: of chunks with the batch that
@@ -234,6 +305,18 @@ class _Asking:
     def _newest(self) -> bool:
         """What only a count tells is seen again after the next batch, and may be answered by it."""
         return self.processed.get(paths.manifest(self.manifest.seq + 1)) is None
+
+
+class _Unfinished(Exception):
+    """The batch does not come that closes those which are there, or is not to be waited for."""
+
+
+def _is_begun(warehouse: LiveWarehouse) -> bool:
+    try:
+        with warehouse.build as target:
+            return target.applied() is not None
+    except ConfigurationError:
+        return False
 
 
 def _require_same_lake(processed: Lake, last: Applied) -> None:

@@ -21,6 +21,11 @@ class Watch:
         """Whether the work is to end when its batch is done. What is left is for the next run."""
         return False
 
+    @property
+    def hurried(self) -> bool:
+        """Whether time is short: work of which nothing stays where it breaks off is not to be begun."""
+        return False
+
     stopped = False
     """Whether work has ended that way."""
 

@@ -11,7 +11,7 @@ from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.filling import Before, fill
 from starlift.adapters.postgres.fitting import KEY_COLUMN
 from starlift.adapters.postgres.row_hash import SEQ, fact_hash
-from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged, truncate
 from starlift.ports import StarCounts
 
 CHANGES = """
@@ -83,7 +83,7 @@ def append_versions(
     by those is no new version, but takes its place.
     """
     fact, seq = rows.table.name, how.seq
-    connection.run("TRUNCATE pg_temp._change")
+    truncate(connection, "_change")
     new, old = (", ".join(f"{side}.{identifier(name)}" for name in rows.columns) for side in "sf")
     differs = f"CAST(ROW({old}) AS record) *<> CAST(ROW({new}) AS record)"
     names = {
@@ -138,7 +138,7 @@ def append_tombstones(connection: pg8000.native.Connection, fact: str, seq: int)
 
     A tombstone is a version that refers to the row it ends; the fact's table gets no row.
     """
-    connection.run("TRUNCATE pg_temp._change")
+    truncate(connection, "_change")
     connection.run(_FIND_DELETED, fact=fact)
     found = int(connection.row_count)
     if found:

@@ -10,7 +10,7 @@ import pg8000.native
 import pyarrow as pa
 
 from starlift.adapters.postgres.bulk import make_known, without_constraints
-from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy, truncate
 
 ENTRIES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS _entry (
@@ -61,7 +61,7 @@ def copy_entries(
     connection: pg8000.native.Connection, files: Iterable[pa.Table], *, analyze: bool = True
 ) -> None:
     """Replace the content of `pg_temp._entry` by the entries of one source table. analyze: as in `stage`."""
-    connection.run("TRUNCATE pg_temp._entry")
+    truncate(connection, "_entry")
     rows = sum(copy(connection, "pg_temp._entry", file) for file in files)
     if analyze and rows >= ANALYZE_ROWS:
         connection.run("ANALYZE pg_temp._entry")
@@ -69,7 +69,7 @@ def copy_entries(
 
 def enter_gone(connection: pg8000.native.Connection, source_table: str) -> None:
     """Replace the content of `pg_temp._entry` by what `pg_temp._gone` has of one source table."""
-    connection.run("TRUNCATE pg_temp._entry")
+    truncate(connection, "_entry")
     connection.run(
         "INSERT INTO pg_temp._entry SELECT l.key, l.source_hash, 'deleted' FROM pg_temp._gone g "
         "JOIN ledger l ON l.source_table = g.source_table AND l.key = g.key "

@@ -10,6 +10,7 @@ import pg8000.native
 from pg8000.exceptions import DatabaseError
 
 from starlift.adapters.postgres import facts, ledger, sweeping, unseen
+from starlift.adapters.postgres.bare import Bare
 from starlift.adapters.postgres.build import with_references
 from starlift.adapters.postgres.calendar import extend_calendar
 from starlift.adapters.postgres.dimensions import Parent, infer_members, merge_dimension
@@ -46,7 +47,7 @@ class Loading:
     calendar: first and last year a date may have. sweep_hold: share of a table's rows that the batch may
     find deleted. quarantine_hold: share of its own rows of a table that the star may refuse. held: why the
     batch is not to be committed, but for a person's word; it is written all the same, so that whoever is
-    asked is asked everything at once.
+    asked is asked everything at once. bare: the star, where it is filled for the first time.
     """
 
     connection: pg8000.native.Connection
@@ -55,6 +56,7 @@ class Loading:
     batch: Batch
     sweep_hold: float
     quarantine_hold: float
+    bare: Bare | None = None
     counts: dict[str, StarCounts] = field(default_factory=dict)
     inferred: int = 0
     held: list[HeldError] = field(default_factory=list)
@@ -64,12 +66,7 @@ class Loading:
 
         A chunk of what is built is taken for rows that were never seen, until one of them was.
         Where the star refuses the rows together, each is tried, and those at fault are quarantined."""
-        ways = [Way.USUAL, Way.CAREFUL]
-        if self.schemas.building and self.batch.manifest.partial:
-            unseen.defer_indexes(self.connection, self.schemas)
-            ways = ways if self.batch.filled else [Way.UNSEEN, *ways]
-        elif self.schemas.building:
-            unseen.make_deferred(self.connection, self.schemas)
+        ways = self._ways()
         self.connection.run("SAVEPOINT whole")
         for way in ways:
             try:
@@ -81,8 +78,25 @@ class Loading:
                     raise
                 self.connection.run("ROLLBACK TO SAVEPOINT whole")
                 self.counts, self.inferred, self.held = {}, 0, []
+                if self.bare:
+                    self.bare.dress()
+                    self.connection.run("SAVEPOINT whole")
         self.connection.run("RELEASE SAVEPOINT whole")
         return done
+
+    def _ways(self) -> list[Way]:
+        """Return how the batch is to be tried, with the indexes there that the first of them needs."""
+        building, is_bare = self.schemas.building, self.bare is not None and self.bare.is_bare
+        unseen_ones = (building or is_bare) and self.batch.manifest.partial
+        if building and unseen_ones:
+            unseen.defer_indexes(self.connection, self.schemas)
+        elif building:
+            unseen.make_deferred(self.connection, self.schemas)
+        if unseen_ones and not self.batch.filled:
+            return [Way.UNSEEN, Way.USUAL, Way.CAREFUL]
+        if self.bare:
+            self.bare.dress()
+        return [Way.USUAL, Way.CAREFUL]
 
     def _write(self, way: Way) -> Loaded:
         manifest, connection = self.batch.manifest, self.connection
@@ -91,6 +105,8 @@ class Loading:
         tables = read_star(connection, self.schemas.star, names) if self.batch.star else {}
         if self.schemas.building:
             tables = with_references(connection, self.schemas, tables)
+        elif self.bare:
+            tables = self.bare.with_references(tables)
         parents = {
             name: Parent(tables[name], model)
             for name, model in models.items()

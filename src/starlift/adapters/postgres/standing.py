@@ -119,14 +119,19 @@ def read_rejected(
 
 
 def read_standing(connection: pg8000.native.Connection, build: Schemas) -> Standing:
-    """Read how things stand; the caller's transaction says as of when. build: the star's build target."""
+    """Read how things stand; the caller's transaction says as of when. build: the star's build target.
+
+    A first load keeps readers out of the ledger; before it ends there is nothing in it."""
     ledger: dict[str, dict[str, int]] = {}
-    for table, state, count in connection.run(_LEDGER):
-        ledger.setdefault(table, {})[state] = count
+    inferred: tuple[Inferred, ...] = ()
+    if applied := last_applied(connection):
+        inferred = tuple(Inferred(*row) for row in connection.run(_INFERRED))
+        for table, state, count in connection.run(_LEDGER):
+            ledger.setdefault(table, {})[state] = count
     return Standing(
-        last_applied(connection),
+        applied,
         tuple(read_quarantine(connection)),
-        tuple(Inferred(*row) for row in connection.run(_INFERRED)),
+        inferred,
         ledger,
         (applied_seq(connection, build) or None)
         if "applied" in tables_of(connection, build.pipeline)

@@ -19,24 +19,30 @@ from starlift.adapters.postgres import aside
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.facts import Versioning, key_order
 from starlift.adapters.postgres.fitting import KEY_COLUMN
-from starlift.adapters.postgres.row_hash import SEQ, hash_of_text, row_text
+from starlift.adapters.postgres.row_hash import SEQ, fact_hash
 from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.staging import Staged
 from starlift.ports import StarCounts
 
-# Whatever the star's table makes of a row, a default or a trigger, is hashed as it has become.
+_LAST = """
+SELECT coalesce(max({surrogate}), 0) FROM {star}
+"""
+
 _APPEND = """
-WITH numbered AS MATERIALIZED (
-    SELECT last.id + row_number() OVER (ORDER BY {order}) AS "_id", s.*
-    FROM {stage} s CROSS JOIN (SELECT coalesce(max({surrogate}), 0) AS id FROM {star}) AS last
-), added AS (
-    INSERT INTO {star} AS f ({surrogate}, {columns}) OVERRIDING SYSTEM VALUE
-    SELECT n."_id", {new} FROM numbered n ORDER BY n."_id"
-    RETURNING f.{surrogate} AS id, {text} AS text
-)
+INSERT INTO {star} ({surrogate}, {columns}) OVERRIDING SYSTEM VALUE
+SELECT CAST(:last AS bigint) + row_number() OVER (ORDER BY {order}) AS "_id", {new}
+FROM {stage} s ORDER BY "_id"
+"""
+
+# Whatever the star's table makes of a row, a default or a trigger, is hashed as it has become. BETWEEN, since
+# nobody has analyzed the star: the planner takes that for few rows, and looks where they are.
+_BEGIN = """
 INSERT INTO fact_version (fact, record_id, key, seq, op, row_hash)
 SELECT CAST(:fact AS text), n."_id", n.{key}, {seq}, 'insert', {hash}
-FROM numbered n LEFT JOIN added ON added.id = n."_id"
+FROM (SELECT CAST(:last AS bigint) + row_number() OVER (ORDER BY {order}) AS "_id", s.{key}
+      FROM {stage} s) AS n
+LEFT JOIN {star} f ON f.{surrogate} = n."_id"
+     AND f.{surrogate} BETWEEN CAST(:last AS bigint) AND CAST(:last AS bigint) + CAST(:rows AS bigint)
 """
 
 
@@ -62,23 +68,23 @@ CREATE UNLOGGED TABLE IF NOT EXISTS {deferred} (parts json NOT NULL)
 
 def append_unseen(connection: pg8000.native.Connection, rows: Staged, how: Versioning) -> StarCounts:
     """Append the staged rows, each the first version of its key."""
-    connection.run(
-        _APPEND.format(
-            key=identifier(KEY_COLUMN),
-            order=key_order(rows),
-            stage=rows.stage,
-            star=rows.star,
-            surrogate=rows.surrogate,
-            columns=", ".join(identifier(name) for name in rows.columns),
-            new=", ".join(f"n.{identifier(name)}" for name in rows.columns),
-            text=row_text(rows.table, "f"),
-            hash=hash_of_text(('n."_id"', f"n.{identifier(KEY_COLUMN)}", SEQ, "'insert'"), "added.text"),
-            seq=SEQ,
-        ),
-        fact=rows.table.name,
-        seq=how.seq,
-    )
-    return StarCounts(inserted=int(connection.row_count))
+    version = ('n."_id"', f"n.{identifier(KEY_COLUMN)}", SEQ, "'insert'")
+    names = {
+        "key": identifier(KEY_COLUMN),
+        "order": key_order(rows),
+        "stage": rows.stage,
+        "star": rows.star,
+        "surrogate": rows.surrogate,
+        "columns": ", ".join(identifier(name) for name in rows.columns),
+        "new": ", ".join(f"s.{identifier(name)}" for name in rows.columns),
+    }
+    last = connection.run(_LAST.format(**names))[0][0]
+    connection.run(_APPEND.format(**names), last=last)
+    count = int(connection.row_count)
+    hashed = fact_hash(rows.table, "f", version)
+    begin = _BEGIN.format(**names, seq=SEQ, hash=hashed)
+    connection.run(begin, fact=rows.table.name, seq=how.seq, last=last, rows=count)
+    return StarCounts(inserted=count)
 
 
 def enter_unseen(

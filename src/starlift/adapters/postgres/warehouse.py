@@ -40,6 +40,7 @@ from starlift.ports import Applied, Ask, Batch, Load, Loaded
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from starlift.adapters.postgres.bare import Bare
     from starlift.adapters.postgres.verifying import PostgresInspection
     from starlift.core.difference import Difference
 
@@ -131,11 +132,12 @@ class PostgresWarehouse:
         released: Container[int] = (),
     ) -> list[Loaded]:
         """Apply the next batches in one transaction, as `ports.Warehouse.apply_together` says."""
+        from starlift.adapters.postgres.bare import undress
         from starlift.adapters.postgres.staging import clear
 
         laws = read_laws(self._sql / "checks")
-        done: list[Loaded] = []
-        held: list[tuple[int, HeldError]] = []
+        done, held = list[Loaded](), list[tuple[int, HeldError]]()
+        bare: Bare | None = None
         with self._transaction("the next batch") as connection:
             turn.take_lock(connection, self._schemas.pipeline, self._config.limits.lock_wait)
             for batch in batches:
@@ -144,13 +146,16 @@ class PostgresWarehouse:
                     if done:
                         clear(connection)
                     turn.require_turn(connection, batch.manifest, batch.manifest_sha256)
+                    bare = bare if done else undress(connection, self._schemas, batch.manifest)
                     permitted = seq in confirmed, seq in released
-                    done.append(self._apply(connection, batch, laws, ask, permitted, held))
+                    done.append(self._apply(connection, batch, laws, ask, permitted, held, bare))
+            if bare:
+                bare.dress()
             if held:
                 raise together(held)
         return done
 
-    def _apply(
+    def _apply(  # noqa: PLR0913, PLR0917 - where to, what, by which rules, and what the batches have in common
         self,
         connection: pg8000.native.Connection,
         batch: Batch,
@@ -158,13 +163,14 @@ class PostgresWarehouse:
         ask: Ask,
         permitted: tuple[bool, bool],
         held: list[tuple[int, HeldError]],
+        bare: Bare | None,
     ) -> Loaded:
         # it loads Arrow, which other calls do not need
         from starlift.adapters.postgres.loading import Loading
 
         began, manifest, limits = time.monotonic(), batch.manifest, self._config.limits
         shares = 1.0 if permitted[0] else limits.sweep_hold, 1.0 if permitted[1] else limits.quarantine_hold
-        loading = Loading(connection, self._schemas, self._config.calendar, batch, *shares)
+        loading = Loading(connection, self._schemas, self._config.calendar, batch, *shares, bare)
         loaded = loading.run()
         held += [(manifest.seq, error) for error in loading.held]
         if not (manifest.partial or held):
