@@ -61,6 +61,7 @@ def _lines(outcome: Outcome, machine: Machine) -> Iterator[str]:
     lost = bounds.losses(found)
     yield f"\nWhere starlift needs more than a tool that copies tables: {'; '.join(lost) or 'nowhere'}."
     yield from _stages(outcome, found)
+    yield from _limits(outcome, found)
     yield from _kept(outcome, found)
     yield "\n## Versions, settings, commands\n"
     for name, tool in outcome.tools.items():
@@ -110,6 +111,43 @@ def _stages(outcome: Outcome, found: dict[str, list[Figures]]) -> Iterator[str]:
     if rows:
         yield f"\n## Each stage as a command of its own, {outcome.plan.orders:,} sales orders\n"
         yield from _grid(("", "stage", "seconds", "CPU s", "server's CPU s", "MB"), rows)
+
+
+FUNCTION = 15 * 60
+"""Seconds that a function of AWS Lambda has."""
+
+_BEYOND = {
+    "extract": "ends between two batches and goes on at its next call: the time bounds a batch, which "
+    "`max_rows` makes smaller, and no table",
+    "transform": "the same; of a table that models join, and of a checkpoint, all rows are in memory: raise "
+    "the function's memory, up to 10 GB, or transform on a machine",
+    "load": "the same in a first load; what comes in chunks later is one transaction, and so is publishing: "
+    "more than fits is for `starlift load` on a machine, after which the functions go on",
+}
+
+
+def _limits(outcome: Outcome, found: dict[str, list[Figures]]) -> Iterator[str]:
+    """What the stages' figures mean where time and memory are limited."""
+    first = next(iter(found))
+    orders = outcome.plan.orders
+    rows = [
+        (
+            stage,
+            f"{orders / one.seconds:,.0f}",
+            f"{one.pss / 1e6:.0f}",
+            f"{orders / one.seconds * FUNCTION / 1e6:.0f} million",
+            _BEYOND.get(stage, ""),
+        )
+        for one in found[first]
+        if (stage := one.contender.partition("stages ")[2])
+    ]
+    if rows:
+        yield "\n## Limits\n"
+        yield (
+            f"A first load of {orders:,} orders, the server on the same machine; memory does not grow with the "
+            "rows, but with `memory` (256MB as it comes).\n"
+        )
+        yield from _grid(("stage", "orders a second", "MB", "in a function's 15 minutes", "beyond"), rows)
 
 
 def _kept(outcome: Outcome, found: dict[str, list[Figures]]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ NAMES = ["starlift", "floor", "pipe"]
 def outcome(postgres: PostgresForTests) -> Outcome:
     """One round of few orders, without the peers: `make soak ONLY=bench` has them too."""
     return play(postgres, Plan(NAMES, ORDERS, times=1))
+
+
+def test_the_limits_are_those_of_the_stages_first_load(outcome: Outcome) -> None:
+    assert "## Limits" not in document(outcome, machine())
+    samples = [
+        replace(one, contender="stages load") for one in outcome.samples if one.contender == "starlift"
+    ]
+    [load] = figures(replace(outcome, samples=samples))[FIRST]
+    pace = f"| load | {ORDERS / load.seconds:,.0f} | {load.pss / 1e6:.0f} | "
+    assert pace in document(replace(outcome, samples=samples), machine())
 
 
 def test_every_contender_runs_in_every_case_and_its_copy_is_right(outcome: Outcome) -> None:
