@@ -144,8 +144,8 @@ def _limits(outcome: Outcome, found: dict[str, list[Figures]]) -> Iterator[str]:
     if rows:
         yield "\n## Limits\n"
         yield (
-            f"A first load of {orders:,} orders, the server on the same machine; memory does not grow with the "
-            "rows, but with `memory` (256MB as it comes).\n"
+            f"A first load of {orders:,} orders, the server on the same machine; memory does not grow with "
+            "the rows, but with `memory` (256MB as it comes).\n"
         )
         yield from _grid(("stage", "orders a second", "MB", "in a function's 15 minutes", "beyond"), rows)
 
