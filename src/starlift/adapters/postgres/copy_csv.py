@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-CHUNK_ROWS = 32_768
-"""Rows of one COPY message: some megabytes."""
+CHUNK_ROWS = 4_096
+"""Rows of one COPY message: half a megabyte, so that the server reads while the next is made."""
 
 _OPTIONS = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
 
