@@ -15,7 +15,7 @@ from typing import Literal
 from starlift.core.config import Limits, TableSpec
 from starlift.core.manifest import Digest, Mode, TableState
 from starlift.core.source_check import SourceTable
-from starlift.core.types import read_as
+from starlift.core.types import plain_type, read_as
 from starlift.core.units import instant, instant_text
 
 Pass = Literal["whole", "xid", "time"]
@@ -33,8 +33,9 @@ class Read:
     xid: rows whose creating xid is px or later. time: cursor >= W or NULL.
     new_relations: oids of leaves unknown to the last manifest, read whole beside the passes.
     apart: the key, where no index of the source holds its rows apart. forms: per column the type it is cast
-    to before it is printed, where there is one. key: the key's columns. after: text of the key behind which
-    the rows lie, None for all. keys: key texts of rows that are read beside the passes.
+    to before it is printed, where there is one. plain: of those columns whose text needs no escape in JSON,
+    the type without modifier. key: the key's columns. after: text of the key behind which the rows lie, None
+    for all. keys: key texts of rows that are read beside the passes.
     """
 
     table: str
@@ -51,6 +52,7 @@ class Read:
     new_relations: tuple[int, ...] = ()
     apart: tuple[str, ...] = ()
     forms: Mapping[str, str] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     after: tuple[str, ...] | None = None
@@ -92,6 +94,11 @@ def plan(spec: TableSpec, state: TableState | None, found: SourceTable, mode: Mo
         cursor_zone=spec.cursor_zone,
         apart=spec.key if found.has_children or not found.has_xids else (),
         forms={column.name: form for column in found.columns if (form := read_as(column.type))},
+        plain={
+            column.name: kind
+            for column in found.columns
+            if (kind := plain_type(read_as(column.type) or column.type))
+        },
         key=spec.key,
     )
     by_time = mode == "timestamp" and state is not None and state.W is not None

@@ -155,6 +155,14 @@ RULES: tuple[Rule, ...] = (
     Rule("arrays", r".+\[\]", "string", SAME),
     Rule("enums, composite types, ranges of one's own, types of extensions", r".*", "string", SAME),
 )
+
+_PLAIN = re.compile(
+    r"boolean|smallint|integer|bigint|oid|real|double precision|numeric|date"
+    r"|(time|timestamp) with(out)? time zone|interval|uuid"
+)
+"""Types of which every text is made of letters, digits, blanks and + - . : alone, under the settings of a
+reading transaction: ISO dates, intervals as PostgreSQL prints them, zones as offsets."""
+
 _PATTERNS = tuple((re.compile(rule.pattern, re.DOTALL), rule) for rule in RULES)
 
 
@@ -205,6 +213,16 @@ def read_as(pg_type: str) -> str:
         return form
     element = pg_type.removesuffix("[]")
     return f"{form}[]" if element != pg_type and (form := rule_of(element).read_as) else ""
+
+
+def plain_type(pg_type: str) -> str:
+    """Return the type without its modifier where no text of it needs an escape in JSON, '' for any other.
+
+    >>> plain_type("timestamp(3) without time zone"), plain_type("text")
+    ('timestamp without time zone', '')
+    """
+    bare = re.sub(r"\([\d,-]+\)", "", pg_type)
+    return bare if _PLAIN.fullmatch(bare) else ""
 
 
 def _fits(match: re.Match[str]) -> bool:

@@ -39,22 +39,23 @@ def settings(read: Read) -> dict[str, str]:
     return {f"starlift.key{number}": text for number, text in enumerate(read.after or ())}
 
 
-def first_lines(read: Read, key: Sequence[KeyColumn], bound: Bound) -> str:
+def first_lines(read: Read, key: Sequence[KeyColumn], bound: Bound, *, utf8: bool = False) -> str:
     """Return the COPY of the first lines of a read in the order of the key, behind its `after`: so many
-    rows at most, and only such as begin before so many bytes.
+    rows at most, and only such as begin before so many bytes. utf8: whether the database is in UTF-8, so
+    that a line need not be copied to be measured.
 
     Each line is made once (OFFSET 0), and they come out in the order in which they were made.
     """
+    size = "octet_length(line)" if utf8 else "octet_length(convert_to(line, 'UTF8'))"
     rows = sql.rows(read)
     if read.after is not None:
         rows += f" AND ({_columns(read, key)}) > ({', '.join(map(_value, range(len(key)), key))})"
     rows += f" ORDER BY {_columns(read, key)}"
     if bound.rows is not None:
         rows += f" LIMIT {bound.rows:d}"
-    size = "octet_length(convert_to(line, 'UTF8'))"
     return sql.out(
         f"SELECT line FROM (SELECT line, sum({size}) OVER (ROWS UNBOUNDED PRECEDING) - {size} AS before "  # noqa: S608 - identifiers and numbers
-        f"FROM ({sql.lines(rows)} OFFSET 0) AS l) AS w WHERE before < {bound.bytes:d}"
+        f"FROM ({sql.lines(read, rows)} OFFSET 0) AS l) AS w WHERE before < {bound.bytes:d}"
     )
 
 

@@ -232,7 +232,8 @@ class PostgresSnapshot:
             return self._stream(read, sql.copy(read), values, sink)
         with self._source.reading(read) as connection:
             key = _key(connection, read)
-        statement = chunk_sql.first_lines(read, key, bound)
+            utf8 = connection.parameter_statuses.get("server_encoding") == "UTF8"
+        statement = chunk_sql.first_lines(read, key, bound, utf8=utf8)
         return self._stream(read, statement, {**values, **chunk_sql.settings(read)}, sink)
 
     def sums(self, read: Read) -> Sums:

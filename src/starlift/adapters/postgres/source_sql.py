@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.domains import BASE_TYPE
+from starlift.adapters.postgres.json_lines import json_lines
 from starlift.adapters.postgres.key_text import key_bytes, whole_text
 from starlift.core.polling import Read
 from starlift.core.types import HOLDING_MONEY
@@ -290,19 +291,26 @@ def repeated(read: Read) -> str:
 
 def copy(read: Read) -> str:
     """Return the COPY that prints a read's rows as JSON lines."""
-    return out(lines(rows(read)))
+    return out(lines(read, rows(read)))
 
 
 def rows(read: Read) -> str:
     """Return the query of a read's rows as text columns, with their source hash."""
-    columns = ", ".join(f"{printed(read, name)} AS {identifier(name)}" for name in read.columns)
+    columns = ", ".join(f"{_shown(read, name)} AS {identifier(name)}" for name in read.columns)
     return f"SELECT {columns}, {source_hash(read)}::text AS _hash {_from(read)} WHERE {predicate(read, 0)}"
 
 
-def lines(rows: str) -> str:
-    """Return the query of rows as JSON lines."""
-    # r alone would be a column of that name
-    return f"SELECT row_to_json(r.*)::text AS line FROM ({rows}) AS r"  # noqa: S608
+def _shown(read: Read, column: str) -> str:
+    """Return what `printed` does, of a plain column cast to its type: should it have got another since it
+    was looked up, what is printed needs no escape all the same. Of the type itself the cast is nothing."""
+    if column in read.plain and column not in read.hmac:
+        return f"CAST({_value(read, column)} AS {read.plain[column]})::text"
+    return printed(read, column)
+
+
+def lines(read: Read, rows: str) -> str:
+    """Return the query of `rows` as JSON lines."""
+    return json_lines(rows, (*read.columns, "_hash"), {*read.plain, *read.hmac, "_hash"})
 
 
 def out(lines: str) -> str:
@@ -333,4 +341,4 @@ def keys(read: Read, *, of_buckets: bool, selected: bool) -> str:
     if of_buckets:
         buckets = f"unnest(CAST(current_setting('{BUCKETS}') AS integer[]))"
         rows += f" AND {_bucket(read)} IN (SELECT {buckets})"
-    return out(lines(rows))
+    return out(json_lines(rows, ("_key", "_hash"), {"_hash"}))
