@@ -4,14 +4,22 @@ WITH brought AS (
     SELECT source_table, key FROM ledger
     WHERE seq BETWEEN current_setting('starlift.first_seq')::bigint AND current_setting('starlift.seq')::bigint
         AND state = 'live'
+),
+facts (source_table, fact) AS (
+    VALUES ('sales_order', 'fact_sales_order'), ('purchase_order', 'fact_purchase_order'), ('payment', 'fact_payment')
+),
+-- Those without a new version are looked up one by one, and are few.
+unchanged AS (
+    SELECT source_table, fact, key FROM brought JOIN facts USING (source_table)
+    EXCEPT
+    SELECT source_table, fact, key FROM fact_version JOIN facts USING (fact)
+    WHERE seq BETWEEN current_setting('starlift.first_seq')::bigint AND current_setting('starlift.seq')::bigint
+        AND current AND op <> 'delete'
 )
-SELECT source_table, key FROM brought
-JOIN (VALUES ('sales_order', 'fact_sales_order'),
-             ('purchase_order', 'fact_purchase_order'),
-             ('payment', 'fact_payment')) AS facts (source_table, fact) USING (source_table)
+SELECT source_table, key FROM unchanged
 WHERE NOT EXISTS (
     SELECT FROM fact_version AS v
-    WHERE v.fact = facts.fact AND v.key = brought.key AND v.current AND v.op <> 'delete')
+    WHERE v.fact = unchanged.fact AND v.key = unchanged.key AND v.current AND v.op <> 'delete')
 UNION ALL
 SELECT source_table, key FROM brought
 WHERE source_table = 'staff'

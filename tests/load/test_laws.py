@@ -30,6 +30,7 @@ CRIMES = {
     "live_rows_are_in_the_star.sql": [
         "DELETE FROM dim_staff WHERE staff_id = 50",
         "UPDATE fact_version SET op = 'delete' WHERE record_id = 3",
+        "UPDATE ledger SET state = 'live' WHERE source_table = 'sales_order' AND key = '(2)'",
     ],
     "deleted_rows_are_not_current.sql": [
         "UPDATE fact_version SET op = 'insert', record_id = 9 WHERE op = 'delete'"
