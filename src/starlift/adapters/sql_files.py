@@ -7,7 +7,6 @@ the sandbox rests on them: a macro that casts without a check would undo the rul
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from starlift.core.models import Model, parse_model, with_dependencies
@@ -50,7 +49,7 @@ def load_references(folder: Path) -> dict[str, bytes]:
 
 def load_macros() -> dict[str, str]:
     """Return the statement that makes each of the package's macros, in the order in which to make them."""
-    text = resources.files("starlift.adapters").joinpath("macros.sql").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("macros.sql").read_text(encoding="utf-8")
     return {match[1]: match[0] for match in _MACRO.finditer(text)}
 
 
