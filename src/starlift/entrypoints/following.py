@@ -90,6 +90,9 @@ class Nudging(Watch):
     def __call__(self, stage: str, what: str, rows: int, left: int = 0, /) -> None:
         self._watch(stage, what, rows, left)
 
+    def found(self) -> None:
+        self._watch.found()
+
     def begin(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._watch.begin()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from starlift.bootstrap import Pipeline
 from starlift.core import chunking
 from starlift.core.config import PipelineConfig
+from starlift.entrypoints.ahead import Ahead
 from starlift.entrypoints.approving import approver
 from starlift.entrypoints.following import ROOM, WORTH_IT, Follower, Nudging
 from starlift.errors import ConfigurationError
@@ -50,7 +51,8 @@ def cycle(
 
     reconciled, confirmed, released: what a person asks of the extract and lets transform and load do."""
     followers = _Followers(pipeline, watch, confirmed, released)
-    run = new_run(pipeline, Nudging(watch, followers.landed))
+    ahead = Ahead(watch, followers.landed)
+    run = new_run(pipeline, ahead)
     try:
         cycle = run_cycle(
             run.run_id,
@@ -65,6 +67,7 @@ def cycle(
         )
     finally:
         followers.end()
+        ahead.end()
     for stage, seconds in followers.seconds.items():
         if seconds:
             cycle.seconds[stage] = round(cycle.seconds.get(stage, 0) + seconds, 3)

@@ -152,6 +152,7 @@ def _poll(
         kind = "bootstrap" if reconciled.checkpoint else landing.kind()
         if kind is None and previous is not None:
             return _result(landing, head, None, previous.complete_to)
+        run.watch.found()
         landing.decide_chunks()
         shipped = checkpoint.ship_at_once if reconciled.checkpoint else ship
         batches = shipped(tables, snapshot, lake, head + 1, run, chunking.budget(config.limits))
@@ -162,14 +163,13 @@ def _poll(
                 table.list_keys()
         last = head + len(batches)
         inventories = inventory.take(landing.tables, snapshot, lake, last, run, config.limits.list_rows)
-        text, position = snapshot.text, snapshot.position
-    source.settle(position)
+    source.settle(snapshot.position)
     polled = {table.spec.name: shapes.taken[table.spec.name] for table in tables}
     require_same(polled, preflight, source.preflight([table.spec for table in tables]))
     manifest = replace(
         landing.manifest(run.run_id, run.code_version, batches[-1].files),
         kind=kind or "bootstrap",
-        snapshot=text,
+        snapshot=snapshot.text,
         inventory=inventories,
         seconds=round(time.monotonic() - began, 3),
     )

@@ -10,6 +10,9 @@ class Watch:
         """Be told that a stage is at a table or batch: rows of it, and rows that the stage has still to do,
         about; 0 where nobody knows."""
 
+    def found(self) -> None:
+        """Be told that extract has found something to land, before it reads the rows."""
+
     def begin(self) -> None:
         """Be told that work of several batches begins: it is worth ending between two, and not within one."""
 
