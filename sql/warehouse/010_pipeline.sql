@@ -54,6 +54,14 @@ COMMENT ON COLUMN ledger.state IS
     'star row refers to it.';
 COMMENT ON COLUMN ledger.seq IS 'The batch that last changed this entry.';
 
+CREATE TABLE ledger_rows (
+    source_table text COLLATE "C" PRIMARY KEY,
+    rows         bigint           NOT NULL
+);
+COMMENT ON TABLE ledger_rows IS
+    'How many rows of a source table the ledger says that the source has: live, quarantined or dropped. Counted '
+    'once, and from then on brought up by what each batch enters; counted anew after an inventory.';
+
 CREATE FUNCTION bucket(key text) RETURNS smallint
     LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT ('x' || left(encode(sha256(convert_to(key, 'UTF8')), 'hex'), 3))::bit(12)::integer::smallint

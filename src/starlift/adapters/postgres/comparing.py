@@ -16,8 +16,9 @@ from starlift.errors import LostRace
 NOT_REPEATED = {"applied": {"applied_at", "seconds"}}
 """What says when something was done, and how long it took: no replay repeats it."""
 
-_APART = ("migration", "reference")
-"""Tables that say how the schemas were made."""
+_APART = ("migration", "reference", "ledger_rows")
+"""Tables that say how the schemas were made; and how many rows the ledger has of tables that a load had to
+count, which are not those that a replay had to."""
 
 _RELATIONS = """
 SELECT c.relname::text,

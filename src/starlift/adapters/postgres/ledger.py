@@ -15,9 +15,12 @@ from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy, truncate
 ENTRIES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS _entry (
     key text COLLATE "C", source_hash bigint, state text
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE IF NOT EXISTS _known (
+    key text COLLATE "C", source_hash bigint, state text, before text, changed boolean
 ) ON COMMIT DROP
 """
-"""Run once a batch: the ledger entries of one source table."""
+"""Run once a batch: the ledger entries of one source table, and the same beside what the ledger has."""
 
 # What the star's DDL refused, and only the load knows of.
 _REFUSE = """
@@ -26,29 +29,46 @@ FROM pg_temp._rejected r
 WHERE r.source_table = :source_table AND r.key = e.key AND e.state = 'live'
 """
 
-# A row that was dropped stays so when it is read again as it was.
-_KEEP_DROPPED = """
-UPDATE pg_temp._entry e SET state = 'dropped'
-FROM ledger l
-WHERE l.source_table = :source_table AND l.key = e.key AND l.state = 'dropped' AND e.state = 'quarantined'
-  AND (l.source_hash, l.columns_fingerprint)
-      IS NOT DISTINCT FROM (e.source_hash, CAST(:fingerprint AS text))
+# Each key is looked up once. A row that was dropped stays so when it is read again as it was.
+_LOOK_UP = """
+INSERT INTO pg_temp._known
+SELECT key, source_hash, state, before,
+       (known_hash, known_columns, before) IS DISTINCT FROM (source_hash, CAST(:fingerprint AS text), state)
+FROM (
+    SELECT e.key, e.source_hash, l.state AS before, l.source_hash AS known_hash,
+           l.columns_fingerprint AS known_columns,
+           CASE WHEN e.state = 'quarantined' AND l.state = 'dropped'
+                 AND (l.source_hash, l.columns_fingerprint)
+                     IS NOT DISTINCT FROM (e.source_hash, CAST(:fingerprint AS text))
+                THEN 'dropped' ELSE e.state END AS state
+    FROM pg_temp._entry e LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = e.key
+) AS found
 """
+
+AT_SOURCE = "IN ('live', 'quarantined', 'dropped')"
+"""States of what the source has as far as the ledger knows, in the star or not."""
+
+_COUNT = f"""
+SELECT count(*) FILTER (WHERE before IS NULL),
+       count(*) FILTER (WHERE state {AT_SOURCE}) - count(*) FILTER (WHERE before {AT_SOURCE})
+FROM pg_temp._known
+"""  # noqa: S608 - no value in it
 
 _UPDATE = """
 UPDATE ledger l
-SET source_hash = e.source_hash, columns_fingerprint = :fingerprint, state = e.state, seq = :seq
-FROM pg_temp._entry e
-WHERE l.source_table = :source_table AND l.key = e.key
-  AND (l.source_hash, l.columns_fingerprint, l.state)
-      IS DISTINCT FROM (e.source_hash, CAST(:fingerprint AS text), e.state)
+SET source_hash = k.source_hash, columns_fingerprint = :fingerprint, state = k.state, seq = :seq
+FROM pg_temp._known k
+WHERE l.source_table = :source_table AND l.key = k.key AND k.before IS NOT NULL AND k.changed
 """
 
 _INSERT = """
 INSERT INTO ledger (source_table, key, bucket, source_hash, columns_fingerprint, state, seq)
-SELECT :source_table, e.key, bucket(e.key), e.source_hash, :fingerprint, e.state, :seq
-FROM pg_temp._entry e
-WHERE NOT EXISTS (SELECT FROM ledger l WHERE l.source_table = :source_table AND l.key = e.key)
+SELECT :source_table, k.key, bucket(k.key), k.source_hash, :fingerprint, k.state, :seq
+FROM pg_temp._known k WHERE k.before IS NULL
+"""
+
+_COUNT_ON = """
+UPDATE ledger_rows SET rows = rows + :more WHERE source_table = :source_table
 """
 
 _CLEAR = """
@@ -100,12 +120,16 @@ def write_entries(
     """Bring the ledger of a source table up to `pg_temp._entry`; clear what is good again."""
     names = {"source_table": source_table, "fingerprint": fingerprint, "seq": seq}
     refuse(connection, source_table)
-    connection.run(_KEEP_DROPPED, source_table=source_table, fingerprint=fingerprint)
+    connection.run("TRUNCATE pg_temp._known")
+    connection.run(_LOOK_UP, source_table=source_table, fingerprint=fingerprint)
+    new, more = connection.run(_COUNT)[0]
     connection.run(_UPDATE, **names)
-    entries = int(connection.run("SELECT count(*) FROM pg_temp._entry")[0][0])
-    with without_constraints(connection, pipeline, "ledger", entries):
-        connection.run(_INSERT, **names)
-    make_known(connection, (pipeline, "ledger", "source_table"), source_table, entries)
+    if new:
+        with without_constraints(connection, pipeline, "ledger", new):
+            connection.run(_INSERT, **names)
+        make_known(connection, (pipeline, "ledger", "source_table"), source_table, new)
+    if more:
+        connection.run(_COUNT_ON, source_table=source_table, more=more)
     connection.run(_CLEAR, source_table=source_table)
 
 

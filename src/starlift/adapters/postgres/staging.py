@@ -108,7 +108,7 @@ SELECT relname::text, relname = ANY (CAST(:kept AS text[])) FROM pg_class
 WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r' ORDER BY relname
 """
 
-KEPT = ("_asked", "_change", "_entry", "_gone", "_rejected")
+KEPT = ("_asked", "_change", "_entry", "_gone", "_known", "_rejected")
 """Temporary tables that every batch needs. A transaction of many batches makes them once: a table's lock is
 held to the end even if the table is dropped, and a server has room for some thousands."""
 

@@ -6,12 +6,13 @@ deleted row, or a change that no poll has seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pg8000.native
 import pyarrow as pa
 
+from starlift.adapters.postgres.ledger import AT_SOURCE
 from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy
 from starlift.core.holding import LEAST_HELD
 from starlift.core.inventory import MOST_KEYS, Sums, differing
@@ -33,40 +34,42 @@ _LISTED = """
 CREATE TEMPORARY TABLE _listed (key text COLLATE "C", source_hash bigint) ON COMMIT DROP
 """
 
-_AT_SOURCE = "state IN ('live', 'quarantined', 'dropped')"
-"""What the source has as far as the ledger knows, in the star or not."""
-
 # A row that the batch brought is not gone, and has its seq.
 _FIND_GONE = """
 INSERT INTO pg_temp._gone
 SELECT l.source_table, l.key FROM ledger l
-WHERE l.source_table = :source_table AND l.{at_source} AND l.seq < :seq AND {within}
+WHERE l.source_table = :source_table AND l.state {at_source} AND l.seq < :seq AND {within}
   AND NOT EXISTS (SELECT FROM pg_temp.{there} t WHERE t.key = l.key)
 """
 
 _GONE_AND_KNOWN = f"""
 SELECT g.source_table, g.gone,
-       (SELECT count(*) FROM ledger l WHERE l.source_table = g.source_table AND l.{_AT_SOURCE})
+       (SELECT count(*) FROM ledger l WHERE l.source_table = g.source_table AND l.state {AT_SOURCE})
 FROM (SELECT source_table, count(*) AS gone FROM pg_temp._gone GROUP BY source_table) AS g
 ORDER BY g.source_table
 """  # noqa: S608 - no value in it
 
 _DIFFERING = f"""
 SELECT t.key, count(*) OVER () FROM pg_temp._listed t
-LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = t.key AND l.{_AT_SOURCE}
+LEFT JOIN ledger l ON l.source_table = :source_table AND l.key = t.key AND l.state {AT_SOURCE}
 WHERE l.source_hash IS DISTINCT FROM t.source_hash
 ORDER BY t.key LIMIT {MOST_KEYS}
 """  # noqa: S608 - no value in it
 
 _SUMS = f"""
 SELECT bucket, count(*), sum(source_hash)::text FROM ledger
-WHERE source_table = :source_table AND {_AT_SOURCE} GROUP BY bucket
+WHERE source_table = :source_table AND state {AT_SOURCE} GROUP BY bucket
 """  # noqa: S608 - no value in it
 
 _ROWS = f"""
 SELECT source_table, count(*) FROM ledger
-WHERE source_table = ANY (CAST(:source_tables AS text[])) AND {_AT_SOURCE} GROUP BY source_table
+WHERE source_table = ANY (CAST(:source_tables AS text[])) AND state {AT_SOURCE} GROUP BY source_table
 """  # noqa: S608 - no value in it
+
+_KEEP = """
+INSERT INTO ledger_rows (source_table, rows)
+SELECT * FROM unnest(CAST(:source_tables AS text[]), CAST(:rows AS bigint[]))
+"""
 
 
 @dataclass
@@ -140,7 +143,7 @@ def gone_tables(connection: pg8000.native.Connection) -> list[str]:
 def _find_gone(
     connection: pg8000.native.Connection, table: str, seq: int, within: str, there: str, **values: object
 ) -> None:
-    statement = _FIND_GONE.format(at_source=_AT_SOURCE, within=within, there=there)
+    statement = _FIND_GONE.format(at_source=AT_SOURCE, within=within, there=there)
     connection.run(statement, source_table=table, seq=seq, **values)
 
 
@@ -192,12 +195,33 @@ def _compare_counts(connection: pg8000.native.Connection, manifest: Processed, f
         if inventory.scope in ("whole", "all") or inventory.sums
     }
     counted = {table: rows for table, rows in manifest.source_rows.items() if table not in covered}
+    # an inventory is taken where a count may be wrong
+    _forget_counts(connection, covered)
     if not counted:
         return
-    known = dict(connection.run(_ROWS, source_tables=sorted(counted)))
+    known = _counts(connection, counted)
     gone = {row[0]: row[1] for row in connection.run(_GONE_AND_KNOWN)}
     for table, rows in counted.items():
-        there = known.get(table, 0) - gone.get(table, 0)
+        there = known[table] - gone.get(table, 0)
         if there != rows:
             reason = f"rows in the source: {rows:,}, in the ledger: {there:,}"
             findings.requests.append(Request("inventory", table, reason))
+
+
+def _forget_counts(connection: pg8000.native.Connection, tables: Collection[str]) -> None:
+    if tables:
+        connection.run(
+            "DELETE FROM ledger_rows WHERE source_table = ANY (CAST(:source_tables AS text[]))",
+            source_tables=sorted(tables),
+        )
+
+
+def _counts(connection: pg8000.native.Connection, tables: Collection[str]) -> dict[str, int]:
+    """Return how many rows of some tables the source has as far as the ledger knows. Of those that were not
+    counted yet the whole ledger is read; from then on `write_entries` keeps the count."""
+    known: dict[str, int] = dict(connection.run("SELECT source_table, rows FROM ledger_rows"))
+    if missing := sorted(set(tables) - known.keys()):
+        found = {**dict.fromkeys(missing, 0), **dict(connection.run(_ROWS, source_tables=missing))}
+        connection.run(_KEEP, source_tables=[*found], rows=[*found.values()])
+        known |= found
+    return known

@@ -19,6 +19,7 @@ from starlift.adapters.postgres import aside
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.facts import Versioning, key_order
 from starlift.adapters.postgres.fitting import KEY_COLUMN
+from starlift.adapters.postgres.ledger import AT_SOURCE
 from starlift.adapters.postgres.row_hash import SEQ, fact_hash
 from starlift.adapters.postgres.schemas import Schemas
 from starlift.adapters.postgres.staging import Staged
@@ -61,6 +62,11 @@ INSERT INTO ledger (source_table, key, bucket, source_hash, columns_fingerprint,
 SELECT :source_table, e.key, bucket(e.key), e.source_hash, :fingerprint, e.state, :seq FROM pg_temp._entry e
 """
 
+_COUNT_ON = f"""
+UPDATE ledger_rows SET rows = rows + (SELECT count(*) FROM pg_temp._entry WHERE state {AT_SOURCE})
+WHERE source_table = :source_table
+"""  # noqa: S608 - no value in it
+
 _DEFERRED = """
 CREATE UNLOGGED TABLE IF NOT EXISTS {deferred} (parts json NOT NULL)
 """
@@ -101,6 +107,7 @@ def enter_unseen(
         if connection.run(made_again):
             raise Seen(rows.table.name)
     connection.run(_ENTER, source_table=source_table, fingerprint=fingerprint, seq=seq)
+    connection.run(_COUNT_ON, source_table=source_table)
 
 
 def defer_indexes(connection: pg8000.native.Connection, build: Schemas) -> None:

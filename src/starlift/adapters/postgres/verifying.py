@@ -90,6 +90,11 @@ _LEDGER = """
 SELECT 'in another bucket than their key''s' AS what, concat(source_table, ' ', key) AS key
 FROM ledger WHERE bucket <> bucket(key)
 UNION ALL
+SELECT 'rows counted, not as many as there are', r.source_table FROM ledger_rows r
+LEFT JOIN (SELECT source_table, count(*) AS rows FROM ledger
+           WHERE state IN ('live', 'quarantined', 'dropped') GROUP BY source_table) AS l USING (source_table)
+WHERE r.rows <> coalesce(l.rows, 0)
+UNION ALL
 SELECT 'held back, and not so in the quarantine', concat(source_table, ' ', key) FROM ledger l
 WHERE state IN ('quarantined', 'dropped') AND NOT EXISTS (
     SELECT FROM quarantine q WHERE q.source_table = l.source_table AND q.key = l.key
