@@ -62,6 +62,13 @@ def test_a_load_bounds_its_waits_and_lets_the_server_notice_its_death(
         star.load({})
 
 
+def test_a_load_has_nothing_compiled(star: Star, tmp_path: Path) -> None:
+    """A server that compiles long queries would at each of a load, which are asked once."""
+    own_laws(star, tmp_path, compiled="SELECT setting FROM pg_settings WHERE name = 'jit'")
+    with pytest.raises(HeldError, match=r"compiled\.sql: setting=off"):
+        star.load({})
+
+
 def test_a_law_that_is_no_query_is_named(star: Star, tmp_path: Path) -> None:
     own_laws(star, tmp_path, wrong="SELECT nothing FROM dim_design")
     with pytest.raises(ConfigurationError, match=r'sql/checks/wrong\.sql: column "nothing" does not exist'):

@@ -140,10 +140,9 @@ class PostgresSource:
                 time.sleep(FLUSH_INTERVAL)
 
     def _begin(self, begin: str) -> None:
-        """Every setting is SET LOCAL inside the transaction: a pooler may drop those of a session."""
-        self._run(begin)
-        for setting in sql.SETTINGS:
-            self._run(setting)
+        """Every setting is SET LOCAL inside the transaction: a pooler may drop those of a session. All in
+        one message, since each would be a way to the server and back."""
+        self._run("; ".join((begin, *sql.SETTINGS)))
 
     def _hand_over_key(self) -> None:
         """To the transaction alone, and in a form that a log of statements and parameters may have."""
@@ -210,15 +209,24 @@ class PostgresSnapshot:
     def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
         parts = {("now", kind): read.only(kind) for kind in sorted(read.passes - {"whole"})}
         parts |= {("following", kind): part for kind, part in following.items()}
-        statement = sql.measure(read, tuple(parts.values()))
-        with self._source.reading(read) as connection:
-            for number, part in enumerate(parts.values()):
-                _set(connection, sql.values(part, number))
-            count, *digests = connection.run(statement)[0]
+        count, digests = self._measured(read, tuple(parts.values()))
         found: dict[str, dict[Pass, tuple[int, str]]] = {"now": {}, "following": {}}
-        for index, (when, kind) in enumerate(parts):
-            found[when][kind] = (digests[2 * index], digests[2 * index + 1])
-        return Measure(found["now"], found["following"], count if read.scans else None)
+        for (when, kind), digest in zip(parts, digests, strict=True):
+            found[when][kind] = digest
+        return Measure(found["now"], found["following"], count)
+
+    def _measured(self, read: Read, parts: Sequence[Read]) -> tuple[int | None, list[tuple[int, str]]]:
+        """Return the row count, of a read that scans, and count and sum of hashes of each of its parts."""
+        values = [sql.values(part, number) for number, part in enumerate(parts)]
+        count = None
+        with self._source.reading(read) as connection:
+            _set(connection, {name: value for each in values for name, value in each.items()})
+            if read.scans:
+                count, rows = connection.run(sql.counts(read, parts))[0]
+                if not rows:
+                    return count, [(0, "0")] * len(parts)
+            digests = connection.run(sql.measure(read, parts))[0]
+        return count, list(zip(digests[::2], digests[1::2], strict=True))
 
     def copy(self, read: Read, sink: Callable[[bytes], None], bound: Bound | None = None) -> int:
         values = sql.values(read, 0)
@@ -280,8 +288,11 @@ def _key(connection: pg8000.native.Connection, read: Read) -> list[KeyColumn]:
 
 def _set(connection: pg8000.native.Connection, settings: Mapping[str, str]) -> None:
     """Values reach a statement as settings of the transaction, never inside SQL text."""
-    for name, value in settings.items():
-        connection.run("SELECT set_config(:name, :value, true)", name=name, value=value)
+    if settings:
+        calls = ", ".join(f"set_config(:name{n}, :value{n}, true)" for n in range(len(settings)))
+        names = {f"name{n}": name for n, name in enumerate(settings)}
+        values = {f"value{n}": value for n, value in enumerate(settings.values())}
+        connection.run(f"SELECT {calls}", **names, **values)
 
 
 class _Gathered:
