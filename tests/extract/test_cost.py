@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pg8000.native
@@ -9,7 +10,51 @@ import pytest
 
 from starlift.adapters.postgres.connection import Dsn
 from starlift.adapters.postgres.source import PostgresSource
+from starlift.stages import log
 from tests.extract.conftest import MakeExtractor, Shop
+
+ROWS = 20_000
+READ = """
+SELECT coalesce(seq_tup_read, 0), coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'item'
+"""
+
+
+def rows_read(shop: Shop) -> tuple[int, int]:
+    """Return how many rows of the table were read so far, one after the other and by an index, once the
+    sessions that read them have told."""
+    found = None
+    while True:
+        with shop.session() as session:
+            now: tuple[int, int] = tuple(session.run(READ)[0])
+        if now == found:
+            return now
+        found = now
+        time.sleep(0.6)
+
+
+def test_a_poll_by_an_indexed_cursor_reads_the_new_rows_and_no_others(
+    shop: Shop, extractor_of: MakeExtractor
+) -> None:
+    shop.run(
+        "INSERT INTO item SELECT n, 'x', now() - interval '1 day' FROM generate_series(4, :rows) AS n",
+        rows=ROWS,
+    )
+    shop.run("UPDATE item SET changed = now() - interval '1 day' WHERE id < 4")
+    shop.run("CREATE INDEX item_changed ON item (changed)")
+    shop.run("VACUUM (ANALYZE) item")
+    extractor = extractor_of("timestamp")
+    extractor.poll()
+    assert len(extractor.rows(1)) == ROWS
+    shop.next_second()
+    extractor.poll()
+    shop.run("UPDATE item SET name = 'new', changed = clock_timestamp() WHERE id IN (7, 5000, 12345)")
+    scanned, looked_up = rows_read(shop)
+    assert scanned >= ROWS
+    extractor.poll()
+    assert {row["id"] for row in extractor.rows(log.head(extractor.lake)[0])} == {"7", "5000", "12345"}
+    scanned_since, looked_up_since = rows_read(shop)
+    assert scanned_since == scanned
+    assert 3 <= looked_up_since - looked_up <= 30
 
 
 @pytest.fixture

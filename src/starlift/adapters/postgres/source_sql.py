@@ -194,7 +194,7 @@ def _zoned(read: Read) -> bool:
 def predicate(read: Read, number: int) -> str:
     """Return the condition that selects the rows of a read, on the alias t.
 
-    Each value is fetched in a scalar subquery: it is computed once, and an index on the cursor serves.
+    Each value is fetched in a scalar subquery: it is computed once.
     """
     if "whole" in read.passes:
         return "true"
@@ -207,8 +207,10 @@ def predicate(read: Read, number: int) -> str:
         conditions.append(f"age(t.xmin) <= {horizon} AND age(t.xmin) >= 1")
     if "time" in read.passes:
         cursor, kind = f"t.{identifier(read.cursor or '')}", read.cursor_type or "timestamp"
-        bound = f"(SELECT current_setting('starlift.w{number}')::{kind})"
-        conditions.append(f"{cursor} >= {bound} OR {cursor} IS NULL")
+        bound = f"current_setting('starlift.w{number}')::{kind}"
+        # twice the same: the first is computed once, the second is what the planner can compare with its
+        # statistics, and is computed for the rows that meet the first
+        conditions.append(f"{cursor} >= (SELECT {bound}) AND {cursor} >= {bound} OR {cursor} IS NULL")
     if read.new_relations:
         oids = f"CAST((SELECT current_setting('starlift.oids{number}')) AS oid[])"
         conditions.append(f"t.tableoid = ANY ({oids})")
