@@ -172,3 +172,22 @@ def test_text_keys_are_numbered_by_code_point_and_types_without_equality_are_com
     assert star.rows("SELECT code FROM mine.f ORDER BY id") == [["B"], ["a"], ["b"], ["ä"]]
     changed = rows.set_column(1, "j", pa.array(["[1]", None, "[2]", "[4]"]))
     assert star.load({"f": changed}, models=(found.ref,)).star["f"] == StarCounts(versions=1, unchanged=3)
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [("fact_version", "versions of fact_sales_order"), ("ledger", "ledger entries of sales_order")],
+)
+def test_a_load_beside_which_somebody_writes_the_pipelines_tables_writes_nothing(
+    star: Star, table: str, what: str
+) -> None:
+    star.load({"fact_sales_order": [sale(1), sale(2)]})
+    star.rows("CREATE FUNCTION starlift.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    star.rows(
+        f"CREATE TRIGGER other BEFORE UPDATE ON starlift.{table} FOR EACH ROW "
+        "WHEN (old.key = '(2)') EXECUTE FUNCTION starlift.skip()"
+    )
+    with pytest.raises(HeldError, match=rf"of 2 {what} 1 were changed by somebody else"):
+        star.load({"fact_sales_order": [sale(1, units_sold=7), sale(2, units_sold=7)]})
+    assert star.value("SELECT count(*) FROM starlift.applied") == 1
+    assert star.value("SELECT count(*) FROM fact_sales_order") == 2

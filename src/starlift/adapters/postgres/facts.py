@@ -11,15 +11,16 @@ from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.filling import Before, fill
 from starlift.adapters.postgres.fitting import KEY_COLUMN
 from starlift.adapters.postgres.row_hash import SEQ, fact_hash
-from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged, truncate
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, Staged, require_written, truncate
 from starlift.ports import StarCounts
 
 CHANGES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS _change (
-    key text COLLATE "C", record_id bigint, op text, known boolean
+    key text COLLATE "C", record_id bigint, op text, place tid
 ) ON COMMIT DROP
 """
-"""Run once a batch, before the facts: the versions that one fact is about to get."""
+"""Run once a batch, before the facts: the versions that one fact is about to get. place: where the version
+is that each ends, NULL where there is none; nobody moves it while the load holds its lock."""
 
 # record_id = last id + row number: nextval would skip one at every rollback, and replay would differ.
 # *<> compares images: it knows every type, also those without an equality, and NULL equals NULL.
@@ -28,7 +29,7 @@ INSERT INTO pg_temp._change
 SELECT s.{key}, last.id + row_number() OVER (ORDER BY {order}),
        CASE WHEN v.op IS NULL OR v.op = 'delete' THEN 'insert'
             WHEN s.{key} IN (SELECT a.key FROM pg_temp._asked a WHERE a.source_table = :driving) THEN 'repair'
-            ELSE :op END, v.op IS NOT NULL
+            ELSE :op END, v.ctid
 FROM {stage} s
 CROSS JOIN (SELECT coalesce(max(record_id), 0) AS id FROM fact_version WHERE fact = :fact) AS last
 LEFT JOIN fact_version v ON v.fact = :fact AND v.key = s.{key} AND v.current
@@ -43,8 +44,7 @@ SELECT c.record_id, {new} FROM pg_temp._change c JOIN {stage} s ON s.{key} = c.k
 """
 
 _END = """
-UPDATE fact_version v SET ended_seq = :seq
-FROM pg_temp._change c WHERE c.known AND v.fact = :fact AND v.key = c.key AND v.current
+UPDATE fact_version v SET ended_seq = :seq FROM pg_temp._change c WHERE v.ctid = c.place
 """
 
 _VERSION = ("c.record_id", "c.key", SEQ, "c.op")
@@ -103,8 +103,7 @@ def append_versions(
         connection.run("ANALYZE pg_temp._change")
     with without_constraints(connection, rows.schema, fact, changed):
         connection.run(_APPEND.format(**names))
-    connection.run(_END, fact=fact, seq=seq)
-    versions = int(connection.row_count)
+    versions = _end(connection, fact, seq)
     with without_constraints(connection, how.pipeline, "fact_version", changed):
         hashed = fact_hash(rows.table, "f", _VERSION)
         connection.run(_BEGIN.format(**names, seq=SEQ, hash=hashed), fact=fact, seq=seq)
@@ -114,6 +113,15 @@ def append_versions(
     return StarCounts(
         inserted=changed - versions, updated=filled, versions=versions, unchanged=left - changed - filled
     )
+
+
+def _end(connection: pg8000.native.Connection, fact: str, seq: int) -> int:
+    """End the versions that `pg_temp._change` says. Return how many. Raises HeldError where one is not where
+    it was found."""
+    found = int(connection.run("SELECT count(place) FROM pg_temp._change")[0][0])
+    connection.run(_END, seq=seq)
+    require_written(connection, f"versions of {fact}", found)
+    return found
 
 
 def key_order(rows: Staged) -> str:
@@ -127,7 +135,7 @@ def key_order(rows: Staged) -> str:
 
 _FIND_DELETED = """
 INSERT INTO pg_temp._change
-SELECT v.key, v.record_id, 'delete', true
+SELECT v.key, v.record_id, 'delete', v.ctid
 FROM pg_temp._entry e JOIN fact_version v ON v.fact = :fact AND v.key = e.key AND v.current
 WHERE e.state = 'deleted' AND v.op <> 'delete'
 """
@@ -142,6 +150,6 @@ def append_tombstones(connection: pg8000.native.Connection, fact: str, seq: int)
     connection.run(_FIND_DELETED, fact=fact)
     found = int(connection.row_count)
     if found:
-        connection.run(_END, fact=fact, seq=seq)
+        _end(connection, fact, seq)
         connection.run(_BEGIN_TOMBSTONES, fact=fact, seq=seq)
     return found

@@ -10,14 +10,14 @@ import pg8000.native
 import pyarrow as pa
 
 from starlift.adapters.postgres.bulk import make_known, without_constraints
-from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy, truncate
+from starlift.adapters.postgres.staging import ANALYZE_ROWS, copy, require_written, truncate
 
 ENTRIES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS _entry (
     key text COLLATE "C", source_hash bigint, state text
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE IF NOT EXISTS _known (
-    key text COLLATE "C", source_hash bigint, state text, before text, changed boolean
+    key text COLLATE "C", source_hash bigint, state text, before text, place tid, changed boolean
 ) ON COMMIT DROP
 """
 """Run once a batch: the ledger entries of one source table, and the same beside what the ledger has."""
@@ -32,10 +32,10 @@ WHERE r.source_table = :source_table AND r.key = e.key AND e.state = 'live'
 # Each key is looked up once. A row that was dropped stays so when it is read again as it was.
 _LOOK_UP = """
 INSERT INTO pg_temp._known
-SELECT key, source_hash, state, before,
+SELECT key, source_hash, state, before, place,
        (known_hash, known_columns, before) IS DISTINCT FROM (source_hash, CAST(:fingerprint AS text), state)
 FROM (
-    SELECT e.key, e.source_hash, l.state AS before, l.source_hash AS known_hash,
+    SELECT e.key, e.source_hash, l.state AS before, l.ctid AS place, l.source_hash AS known_hash,
            l.columns_fingerprint AS known_columns,
            CASE WHEN e.state = 'quarantined' AND l.state = 'dropped'
                  AND (l.source_hash, l.columns_fingerprint)
@@ -49,7 +49,7 @@ AT_SOURCE = "IN ('live', 'quarantined', 'dropped')"
 """States of what the source has as far as the ledger knows, in the star or not."""
 
 _COUNT = f"""
-SELECT count(*) FILTER (WHERE before IS NULL),
+SELECT count(*) FILTER (WHERE place IS NULL), count(*) FILTER (WHERE place IS NOT NULL AND changed),
        count(*) FILTER (WHERE state {AT_SOURCE}) - count(*) FILTER (WHERE before {AT_SOURCE})
 FROM pg_temp._known
 """  # noqa: S608 - no value in it
@@ -57,14 +57,13 @@ FROM pg_temp._known
 _UPDATE = """
 UPDATE ledger l
 SET source_hash = k.source_hash, columns_fingerprint = :fingerprint, state = k.state, seq = :seq
-FROM pg_temp._known k
-WHERE l.source_table = :source_table AND l.key = k.key AND k.before IS NOT NULL AND k.changed
+FROM pg_temp._known k WHERE l.ctid = k.place AND k.changed
 """
 
 _INSERT = """
 INSERT INTO ledger (source_table, key, bucket, source_hash, columns_fingerprint, state, seq)
 SELECT :source_table, k.key, bucket(k.key), k.source_hash, :fingerprint, k.state, :seq
-FROM pg_temp._known k WHERE k.before IS NULL
+FROM pg_temp._known k WHERE k.place IS NULL
 """
 
 _COUNT_ON = """
@@ -120,10 +119,12 @@ def write_entries(
     """Bring the ledger of a source table up to `pg_temp._entry`; clear what is good again."""
     names = {"source_table": source_table, "fingerprint": fingerprint, "seq": seq}
     refuse(connection, source_table)
-    connection.run("TRUNCATE pg_temp._known")
+    truncate(connection, "_known")
     connection.run(_LOOK_UP, source_table=source_table, fingerprint=fingerprint)
-    new, more = connection.run(_COUNT)[0]
-    connection.run(_UPDATE, **names)
+    new, changed, more = connection.run(_COUNT)[0]
+    if changed:
+        connection.run(_UPDATE, fingerprint=fingerprint, seq=seq)
+        require_written(connection, f"ledger entries of {source_table}", changed)
     if new:
         with without_constraints(connection, pipeline, "ledger", new):
             connection.run(_INSERT, **names)

@@ -24,6 +24,7 @@ from starlift.adapters.postgres.fitting import (
 )
 from starlift.adapters.postgres.star_catalogue import StarColumn, StarTable
 from starlift.core.manifest import ModelRef
+from starlift.errors import HeldError
 
 ANALYZE_ROWS = 5_000
 """From this many rows on, the planner's guesses cost more than ANALYZE."""
@@ -126,6 +127,16 @@ def truncate(connection: pg8000.native.Connection, name: str) -> None:
     """Empty a temporary table; one that is empty is left alone, since a new file costs milliseconds."""
     if connection.run(f"SELECT FROM {stage_name(name)} LIMIT 1"):
         connection.run(f"TRUNCATE {stage_name(name)}")
+
+
+def require_written(connection: pg8000.native.Connection, what: str, rows: int) -> None:
+    """Raise HeldError unless the last statement wrote so many rows, found by their places before. It may not
+    where somebody writes the pipeline's tables beside the load, which their lock does not keep out."""
+    if connection.row_count != rows:
+        raise HeldError(
+            f"of {rows:,} {what} {rows - connection.row_count:,} were changed by somebody else meanwhile",
+            "nothing was written; see who writes to the schema starlift, then: starlift load",
+        )
 
 
 def _unbound(column: StarColumn) -> str:
