@@ -40,3 +40,7 @@ def _import() -> None:
     with suppress(Exception):  # the stage that needs it meets it too, and tells
         for name in PACKAGES:
             importlib.import_module(name)
+        # what it imports of our own is there already; and what it finds out is kept for the process
+        from starlift.adapters.duckdb_rules import functions
+
+        functions()
