@@ -75,8 +75,8 @@ SELECT set_config(
        set_config('extra_float_digits', '1', true),
        set_config('bytea_output', 'hex', true),
        set_config('xmloption', 'content', true), set_config('jit', 'off', true),
-       (SELECT set_config(name, '5s', true) FROM pg_settings
-        WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%')
+       CASE WHEN version() LIKE '%linux%' AND current_setting('client_connection_check_interval', true) <> ''
+            THEN set_config('client_connection_check_interval', '5s', true) END
 """
 
 _APPLIED = """
