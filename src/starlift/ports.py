@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlift.core.config import TableSpec
     from starlift.core.inventory import Sums
-    from starlift.core.manifest import Identity, ModelRef, Processed
+    from starlift.core.manifest import Digest, Identity, ModelRef, Processed
     from starlift.core.models import Model
     from starlift.core.polling import Measure, Pass, Read
     from starlift.core.requests import Request
@@ -133,9 +133,14 @@ class SourceSnapshot(Protocol):
         """How far the write-ahead log had come when the snapshot was taken, unflushed records included."""
         ...
 
-    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+    def measure(
+        self, read: Read, following: Mapping[Pass, Read], foretold: Mapping[str, Digest] | None = None
+    ) -> Measure:
         """Return what `read` would return now and what each of `following` would read of this snapshot,
-        as digests, in one pass over what `read` touches anyway."""
+        as digests.
+
+        foretold: what the passes of `read` were to return if nothing had changed. Of one that returns another
+        number of rows the sum may be left out (''): it tells no more."""
         ...
 
     def copy(self, read: Read, sink: Callable[[bytes], None], bound: Bound | None = None) -> int:

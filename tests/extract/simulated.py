@@ -173,7 +173,9 @@ class SimulatedSnapshot:
     text: str = ""
     position: str = "0/0"
 
-    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+    def measure(
+        self, read: Read, following: Mapping[Pass, Read], _foretold: Mapping[str, Digest] | None = None
+    ) -> Measure:
         now: dict[Pass, Digest] = {
             kind: self._digest(read.only(kind)) for kind in sorted(read.passes) if kind != "whole"
         }

@@ -90,3 +90,34 @@ def test_the_source_compiles_nothing(shop: Shop) -> None:
     """What a server that compiles long queries would take longer for than for the query."""
     with PostgresSource(Dsn.parse(shop.database.reader)) as source, source.snapshot():
         assert source._run("SHOW jit") == [["off"]]
+
+
+def test_of_rows_that_were_not_foretold_the_number_is_enough(
+    shop: Shop, extractor_of: MakeExtractor, statements: list[str]
+) -> None:
+    extractor = extractor_of("xid")
+    extractor.poll()
+    shop.run("UPDATE item SET name = 'new' WHERE id = 1")
+    statements.clear()
+    assert extractor.poll().kind == "incremental"
+    hashing = [statement for statement in statements if "hashtextextended" in statement]
+    assert len(hashing) == 1, "the rows are hashed once, where they are copied"
+    assert hashing[0].startswith("COPY")
+
+
+def test_of_as_many_rows_as_were_foretold_the_hashes_are_compared(
+    shop: Shop, extractor_of: MakeExtractor, statements: list[str]
+) -> None:
+    """A transaction that stays open has the next poll read the rows of this one again."""
+    with shop.session() as other:
+        other.run("BEGIN")
+        other.run("SELECT pg_current_xact_id()")
+        shop.run("UPDATE item SET name = 'new' WHERE id = 1")
+        extractor = extractor_of("xid")
+        extractor.poll()
+        statements.clear()
+        assert extractor.poll().kind is None
+        assert [statement for statement in statements if "hashtextextended" in statement]
+        shop.run("UPDATE item SET name = 'newer' WHERE id = 1")
+        assert extractor.poll().kind == "incremental"
+        assert extractor.names()["1"] == "newer"

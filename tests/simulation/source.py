@@ -153,7 +153,9 @@ class SimulatedSnapshot:
     text: str
     position: str
 
-    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+    def measure(
+        self, read: Read, following: Mapping[Pass, Read], _foretold: Mapping[str, Digest] | None = None
+    ) -> Measure:
         self.source.ask(f"measure {read.table}")
         if self.source.quirks.snapshot_a_table:
             self.visible = {**self.visible, read.table: self.source.world.seen(read.table)}

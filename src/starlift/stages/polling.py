@@ -219,4 +219,4 @@ def measure(
         poll.reached = Reached(barrier.clock, snapshot.xmin, moved)
         poll.read = polling.with_xid_pass(poll.read, poll.state, barrier.clock, limits.xid_every)
         again = polling.following(poll.read, poll.mode, snapshot.xmin, moved)
-        poll.measure = snapshot.measure(poll.read, again)
+        poll.measure = snapshot.measure(poll.read, again, poll.state.overlap if poll.state else None)

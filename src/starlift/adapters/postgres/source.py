@@ -19,7 +19,7 @@ from starlift.adapters.postgres.connection import Dsn, connect, sqlstate, transl
 from starlift.core.config import TableSpec
 from starlift.core.hmac_key import HmacKey
 from starlift.core.inventory import Sums
-from starlift.core.manifest import Column, Identity
+from starlift.core.manifest import Column, Digest, Identity
 from starlift.core.polling import Measure, Pass, Read
 from starlift.core.source_check import SourceTable
 from starlift.errors import ConfigurationError, DriftError, HeldError, StarliftError, UnavailableError
@@ -206,27 +206,33 @@ class PostgresSnapshot:
         self.xmin = xmin
         self.text = text
 
-    def measure(self, read: Read, following: Mapping[Pass, Read]) -> Measure:
+    def measure(
+        self, read: Read, following: Mapping[Pass, Read], foretold: Mapping[str, Digest] | None = None
+    ) -> Measure:
         parts = {("now", kind): read.only(kind) for kind in sorted(read.passes - {"whole"})}
+        expected = [(foretold or {}).get(kind) for _, kind in parts]
         parts |= {("following", kind): part for kind, part in following.items()}
-        count, digests = self._measured(read, tuple(parts.values()))
-        found: dict[str, dict[Pass, tuple[int, str]]] = {"now": {}, "following": {}}
+        count, digests = self._measured(read, tuple(parts.values()), expected)
+        found: dict[str, dict[Pass, Digest]] = {"now": {}, "following": {}}
         for (when, kind), digest in zip(parts, digests, strict=True):
             found[when][kind] = digest
         return Measure(found["now"], found["following"], count)
 
-    def _measured(self, read: Read, parts: Sequence[Read]) -> tuple[int | None, list[tuple[int, str]]]:
-        """Return the row count, of a read that scans, and count and sum of hashes of each of its parts."""
+    def _measured(
+        self, read: Read, parts: Sequence[Read], expected: Sequence[Digest | None]
+    ) -> tuple[int | None, list[Digest]]:
+        """Return the row count, of a read that scans, and count and sum of hashes of each of its parts.
+
+        expected: what was foretold of the first of them. Where the counts differ the sum is left out."""
         values = [sql.values(part, number) for number, part in enumerate(parts)]
-        count = None
         with self._source.reading(read) as connection:
             _set(connection, {name: value for each in values for name, value in each.items()})
-            if read.scans:
-                count, rows = connection.run(sql.counts(read, parts))[0]
-                if not rows:
-                    return count, [(0, "0")] * len(parts)
-            digests = connection.run(sql.measure(read, parts))[0]
-        return count, list(zip(digests[::2], digests[1::2], strict=True))
+            if not read.scans:
+                return None, _digests(connection, read, dict(enumerate(parts)))
+            count, *rows = connection.run(sql.counts(read, parts))[0]
+            wanted = {n: part for n, part in enumerate(parts) if rows[n] and _tells(expected[n:], rows[n])}
+            hashed = dict(zip(wanted, _digests(connection, read, wanted), strict=True)) if wanted else {}
+        return count, [hashed.get(n, (each, "" if each else "0")) for n, each in enumerate(rows)]
 
     def copy(self, read: Read, sink: Callable[[bytes], None], bound: Bound | None = None) -> int:
         values = sql.values(read, 0)
@@ -273,6 +279,17 @@ class PostgresSnapshot:
         if not gathered.is_text:
             raise _stopped(read, self._source.dsn, _NO_TEXT)
         return int(connection.row_count)
+
+
+def _tells(expected: Sequence[Digest | None], rows: int) -> bool:
+    """Whether the hashes of some rows can tell more than their number does. expected: first, what was
+    foretold of them, if that is known."""
+    return not expected or (expected[0] is not None and expected[0][0] == rows)
+
+
+def _digests(connection: pg8000.native.Connection, read: Read, parts: Mapping[int, Read]) -> list[Digest]:
+    found = connection.run(sql.measure(read, parts))[0]
+    return list(zip(found[::2], found[1::2], strict=True))
 
 
 def _key(connection: pg8000.native.Connection, read: Read) -> list[KeyColumn]:

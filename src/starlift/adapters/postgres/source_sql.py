@@ -7,7 +7,7 @@ COPY takes no parameters.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlift.adapters.postgres.connection import identifier
 from starlift.adapters.postgres.domains import BASE_TYPE
@@ -265,30 +265,29 @@ def source_hash(read: Read) -> str:
     return f"hashtextextended(ROW({columns})::text, 0)"
 
 
-def measure(read: Read, parts: Sequence[Read]) -> str:
-    """Return the query, for each part of a read, of its count and its sum of hashes.
+def measure(read: Read, parts: Mapping[int, Read]) -> str:
+    """Return the query of the count and the sum of hashes of each part of a read. parts: by the number that
+    tells their values apart.
 
     A read by time alone touches only its own rows, of which those of the next time pass are a part, since W
     never moves back.
     """
+    wheres = [predicate(part, number) for number, part in parts.items()]
     digests = [
         f"count(*) FILTER (WHERE {where}), coalesce(sum({source_hash(read)}) FILTER (WHERE {where}), 0)::text"
-        for where in (predicate(part, number) for number, part in enumerate(parts))
+        for where in wheres
     ]
-    rows = _any_of(parts) if read.scans else predicate(parts[0], 0)
+    rows = " OR ".join(wheres) if read.scans else wheres[0]
     return f"SELECT {', '.join(digests)} {_from(read)} WHERE {rows}"
 
 
 def counts(read: Read, parts: Sequence[Read]) -> str:
-    """Return the query of a table's row count, and of the count of rows that are of any of some parts.
+    """Return the query of a table's row count, and of the count of rows of each part.
 
     It needs none of the columns: a row that is of no part costs half as much as where its hash is asked for.
     """
-    return f"SELECT count(*), count(*) FILTER (WHERE {_any_of(parts)}) {_from(read)}"
-
-
-def _any_of(parts: Sequence[Read]) -> str:
-    return " OR ".join(predicate(part, number) for number, part in enumerate(parts)) or "false"
+    of_parts = (f"count(*) FILTER (WHERE {predicate(part, number)})" for number, part in enumerate(parts))
+    return f"SELECT {', '.join(['count(*)', *of_parts])} {_from(read)}"
 
 
 def repeated(read: Read) -> str:
