@@ -95,7 +95,9 @@ def stage(  # noqa: PLR0913 - what goes where, and how
         staged = replace(staged, columns=tuple(name for name in columns if name in file.schema.names))
         rows += put(connection, staged, file)
     if analyze and rows >= ANALYZE_ROWS:
-        connection.run(f"ANALYZE {stage_name(table.name)}")
+        # of the other columns no statistics are asked
+        keys = ", ".join(map(identifier, (KEY_COLUMN, *model.key)))
+        connection.run(f"ANALYZE {stage_name(table.name)} ({keys})")
     return staged
 
 
