@@ -52,6 +52,8 @@ def play(seed: int, mutant: Mutant | None = None, *, traced: bool = False, sound
                 history.again()
         except Violation as error:
             violation = str(error)
+        except Exception as error:  # noqa: BLE001 - one history is not to end the others, and is told by its seed
+            violation = f"not played to its end: {error!r}"
         happened = history.close()
         happened["duckdb"] += real
     return Outcome(seed, happened, violation, trace or [])

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from tests.simulation.history import History
+from tests.simulation.oracle import Oracle
 from tests.simulation.running import Report, play
+from tests.simulation.scheduler import Violation
+from tests.simulation.stars import Star
 
 SEEDS = range(30)
 REGRESSIONS: dict[int, str] = {
@@ -71,3 +78,29 @@ def test_a_seed_tells_a_history_whole() -> None:
     assert first.trace == second.trace
     assert len(first.trace) > 100
     assert Counter(first.happened) == second.happened
+
+
+def test_a_history_that_breaks_off_is_told_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play_wrongly(_history: History) -> None:
+        raise LookupError("no such thing")
+
+    monkeypatch.setattr(History, "play", play_wrongly)
+    assert play(7).violation == "not played to its end: LookupError('no such thing')"
+
+
+@pytest.mark.parametrize(("shown", "is_equal"), [(None, True), ("north", False)])
+def test_a_member_that_refers_to_a_row_which_is_gone_has_nothing_of_it(
+    shown: str | None, is_equal: bool
+) -> None:
+    """Of two writers at once, one may add what refers to what the other takes away."""
+    client = SimpleNamespace(row=("3", "1", "Ann"), hash=5)
+    star = SimpleNamespace(
+        seq=1,
+        at_source=lambda table: {"(3)": client} if table == "client" else {},
+        current={},
+        facts={},
+        dimensions={"dim_client": {"(3)": (3, "Ann", shown)}},
+    )
+    now: Any = {"client": {3: client}, "region": {}, "sale": {}}
+    with nullcontext() if is_equal else pytest.raises(Violation):
+        Oracle.check_equal(cast("Oracle", None), cast("Star", star), now)
