@@ -167,3 +167,25 @@ def test_signals_are_heard_in_the_main_thread_alone() -> None:
     thread.start()
     thread.join()
     assert watch.begun == 1
+
+
+def test_an_end_that_comes_while_a_nudge_is_taken_is_not_missed() -> None:
+    class Late(threading.Event):
+        """Another thread ends the work just before it is taken note that a nudge was heard."""
+
+        def clear(self) -> None:
+            if ending.ident is None:
+                ending.start()
+                while not follower._ending:
+                    time.sleep(0.001)
+                time.sleep(0.05)
+            super().clear()
+
+    follower: Follower[int] = Follower(lambda: [follower.more()])
+    ending = threading.Thread(target=follower.end, daemon=True)
+    follower._nudged = Late()
+    follower.nudge()
+    while ending.ident is None:
+        time.sleep(0.001)
+    ending.join(10)
+    assert not ending.is_alive()

@@ -10,10 +10,13 @@ import pytest
 from starlift.adapters.postgres import aside, ledger
 from starlift.errors import HeldError
 from starlift.ports import Batch
+from starlift.stages.load import load
 from tests.load.batches import MODELS, History, sale
 from tests.load.conftest import Star
+from tests.load.test_load_stage import ProcessedLake, sales
 from tests.load.test_publish import CATALOGUE, content, loaded
 from tests.load.test_unseen import again, late, made_again, new, refused
+from tests.postgres import connected
 
 SPACE = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(:names)"
 LARGE = ["fact_sales_order", "fact_version", "ledger"]
@@ -109,3 +112,55 @@ def test_what_somebody_wrote_into_a_star_stays_and_its_keys_are_left_alone(
     star.rows(f"INSERT INTO starlift.ledger (source_table, key, bucket, state, seq) VALUES {entry}")
     together(star, new(History()))
     assert star.value("SELECT count(*) FROM starlift.ledger WHERE source_table = 'a'") == 1
+
+
+TRIGGER = """
+CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'append only'; END $$;
+CREATE TRIGGER kept BEFORE TRUNCATE ON fact_sales_order EXECUTE FUNCTION public.keep()
+"""
+
+
+@pytest.mark.parametrize(
+    "ddl", ["ALTER TABLE fact_sales_order ENABLE ROW LEVEL SECURITY", TRIGGER], ids=["security", "trigger"]
+)
+def test_a_table_that_does_more_than_keep_rows_is_left_as_it_is(
+    star: Star, ddl: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    star.rows(ddl)
+    monkeypatch.setattr(aside, "drop", lambda *_: pytest.fail("keys are taken away"))
+    together(star, new(star.history))
+    assert star.value("SELECT count(*) FROM fact_sales_order") == 3
+
+
+CHOSEN = """
+SELECT indexrelid::regclass::text, indisclustered, indisreplident FROM pg_index
+WHERE indisclustered OR indisreplident ORDER BY 1
+"""
+
+
+def test_an_index_that_is_more_than_a_way_to_find_rows_stays(star: Star) -> None:
+    star.rows("ALTER TABLE fact_sales_order CLUSTER ON fact_sales_order_key")
+    star.rows("CREATE UNIQUE INDEX own ON fact_payment (payment_record_id)")
+    star.rows("ALTER TABLE fact_payment REPLICA IDENTITY USING INDEX own")
+    before = star.rows(CHOSEN)
+    assert len(before) == 2
+    together(star, new(star.history))
+    assert star.rows(CHOSEN) == before
+
+
+def test_a_unique_index_may_refuse_a_row_and_an_index_of_numbers_does_not(star: Star) -> None:
+    star.rows("CREATE UNIQUE INDEX own ON dim_staff (staff_id, first_name)")
+    star.rows("CREATE UNIQUE INDEX other ON fact_payment (payment_record_id, payment_id)")
+    with connected(star.database.owner) as connection:
+        tables = ("public.dim_staff", "public.fact_payment", "public.fact_sales_order")
+        found = [index for table in tables for index in aside.indexes_of(connection, table)]
+    refusing = {index.name.rpartition(".")[2]: index.may_refuse for index in found}
+    assert refusing == {"own": True, "other": True, "fact_payment_key": False, "fact_sales_order_key": False}
+
+
+def test_more_rows_than_come_at_once_are_not_waited_for(star: Star) -> None:
+    lake = ProcessedLake()
+    sales(lake, 1, 2, partial=True)
+    with star.open() as warehouse:
+        assert load(lake, warehouse, at_once=1, more=lambda: pytest.fail("it waits")) == []
+        assert warehouse.applied() is None

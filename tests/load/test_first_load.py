@@ -97,7 +97,7 @@ def test_chunks_are_taken_as_they_come_and_what_closes_them_asks(star: Star) -> 
         return bool(coming)
 
     with star.open() as warehouse:
-        done = load(lake, warehouse, ingestion=ingestion, more=more)
+        done = load(lake, warehouse, ingestion=ingestion, at_once=9, more=more)
         assert [one.seq for one in done] == [1, 2, 3]
         assert [len(one.requests) for one in done] == [0, 0, 1]
     assert asked(ingestion) == [("inventory", "sales_order")]
@@ -108,10 +108,10 @@ def test_chunks_that_come_to_no_end_leave_nothing(star: Star, monkeypatch: pytes
     lake = ProcessedLake()
     sales(lake, 1, partial=True)
     with star.open() as warehouse:
-        assert load(lake, warehouse, more=lambda: False) == []
+        assert load(lake, warehouse, at_once=9, more=lambda: False) == []
         assert warehouse.applied() is None
         sales(lake, 2, partial=True)
         sales(lake, 3)
         monkeypatch.setattr(load_stage, "MOST_CHUNKS", 2)
-        assert load(lake, warehouse, more=lambda: True) == []
+        assert load(lake, warehouse, at_once=9, more=lambda: True) == []
         assert len(load(lake, warehouse)) == 3

@@ -52,8 +52,7 @@ class Follower(Generic[T]):
     def more(self) -> bool:
         """Wait for the next nudge, within the work. Return False where none will come any more."""
         self._nudged.wait()
-        if not self._ending:
-            self._nudged.clear()
+        self._nudged.clear()
         return not self._ending
 
     def end(self) -> list[T]:
@@ -66,8 +65,12 @@ class Follower(Generic[T]):
         return done
 
     def _follow(self) -> None:
-        while self._nudged.wait() and not self._ending:
+        # cleared before it is looked whether to end: what `end` sets in between is not wiped out unseen
+        while not self._ending:
+            self._nudged.wait()
             self._nudged.clear()
+            if self._ending:
+                return
             began = time.monotonic()
             try:
                 self._done += self._work()

@@ -114,7 +114,8 @@ class _Followers:
         return transform(pipeline, Nudging(self._watch, self._made), self._released)
 
     def _follow(self, pipeline: Pipeline) -> list[Loaded]:
-        return self._load(pipeline, self._loading.more if self._streams else None)[0]
+        streams, self._streams = self._streams, False  # once: what came to nothing would begin anew
+        return self._load(pipeline, self._loading.more if streams else None)[0]
 
     def _load(
         self, pipeline: Pipeline, more: Callable[[], bool] | None = None

@@ -38,8 +38,8 @@ def load(  # noqa: PLR0913, PLR0917 - what it takes from, puts into, lets throug
     finds what is asked of it; a load without one asks nothing. confirmed: batches that may
     delete however much they find deleted. released: batches of which the star may refuse however many rows.
     at_once: rows of the star up to which a first load in chunks is one transaction; of more, they are built.
-    more: waits for the next of its chunks, and returns False where none will come; there are not more than
-    `at_once` then, and nothing stays of the load where the last does not come.
+    more: waits for the next of its chunks, and returns False where none will come; nothing stays of the load
+    where the last does not come, or there are more of them.
 
     Stops quietly where another load overtakes this one, but raises LostRace if that leaves this one
     without a batch. Raises HeldError where lake and warehouse do not belong together or a batch is
@@ -127,7 +127,7 @@ class _Pending:
         if self.watch.hurried or _is_begun(warehouse) or not (more or self._is_whole(at_once)):
             return self.build(warehouse)
         try:
-            self._load_first(warehouse, more or (lambda: False))
+            self._load_first(warehouse, at_once, more or (lambda: False))
         except _Unfinished:
             return False
         return True
@@ -140,9 +140,9 @@ class _Pending:
                 return rows <= at_once and number <= MOST_CHUNKS
         return False
 
-    def _load_first(self, warehouse: LiveWarehouse, more: More) -> None:
+    def _load_first(self, warehouse: LiveWarehouse, at_once: int, more: More) -> None:
         """Apply the first chunks and what closes them together. Raises _Unfinished where that does not come,
-        or the watch wishes to end."""
+        they come to too many rows, or the watch wishes to end."""
         asked: list[Request] = []
         manifests: list[tuple[int, bytes]] = []
 
@@ -152,13 +152,17 @@ class _Pending:
             asked.extend(asking.asked)
 
         def batches() -> Iterator[Batch]:
-            head = log.head(self.processed)[0]
+            head, rows = log.head(self.processed)[0], 0
             for seq, data in self._coming(more):
                 if manifests and self.watch.ends():
                     raise _Unfinished
+                self.watch.begin()
                 manifests[:] = [(seq, data)]
                 head = max(head, seq)
                 batch = self._read(data, head)
+                rows += sum(file.rows for file in batch.manifest.star)
+                if rows > at_once:
+                    raise _Unfinished
                 yield batch
                 self.watch.done("load", *self._told(batch, head))
 

@@ -23,7 +23,8 @@ class Constraint:
 @dataclass(frozen=True)
 class Index:
     """An index that is no constraint's. name: quoted for SQL. definition: the statement that makes it.
-    may_refuse: whether there may be a row that it cannot take: an expression may fail, a text be too long."""
+    may_refuse: whether there may be a row that it cannot take: an expression may fail, a text be too long, a
+    value be there twice."""
 
     name: str
     definition: str
@@ -53,13 +54,17 @@ WHERE contype = 'f' AND conparentid = 0
 ORDER BY 1, conname
 """
 
+# An index over partitions is not made again by its definition, and one by which rows are replicated or
+# clustered is more than that.
 _INDEXES = """
 SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid),
        obj_description(i.indexrelid, 'pg_class'),
        i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+       OR i.indisunique
        OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attlen < 0)
-FROM pg_index i
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE i.indrelid = to_regclass(:table)
+  AND c.relkind = 'i' AND NOT (i.indisreplident OR i.indisclustered)
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
 ORDER BY 1
 """

@@ -24,6 +24,15 @@ SELECT NOT EXISTS (SELECT FROM applied) AND NOT EXISTS (SELECT FROM fact_version
        AND NOT EXISTS (SELECT FROM ledger)
 """
 
+# What does more with a row, or with being emptied, than to keep it; or is not ours to change.
+_OTHERS = """
+SELECT EXISTS (
+    SELECT FROM pg_class c WHERE c.oid = ANY (CAST(:tables AS regclass[])) AND (
+        c.relkind <> 'r' OR c.relrowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')
+        OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
+                   AND (NOT t.tgisinternal OR t.tgenabled <> 'O'))))
+"""
+
 
 @dataclass
 class Bare:
@@ -61,7 +70,8 @@ class Bare:
 def undress(connection: pg8000.native.Connection, schemas: Schemas, first: Processed) -> Bare | None:
     """Take keys and indexes away from a star in which no batch is yet, and its rows' space, which a
     transaction that breaks off would leave full of dead ones. None where a batch is, or was, or where it is
-    not worth it: where the first batch is no chunk, or the star a build target.
+    not worth it: where the first batch is no chunk, or the star a build target. Nor where one of the tables
+    has triggers, row security or partitions, or is somebody else's: there nothing is taken away.
 
     In the transaction of the load. Readers wait until it ends."""
     models = first.models
@@ -70,8 +80,11 @@ def undress(connection: pg8000.native.Connection, schemas: Schemas, first: Proce
     found = read_star(connection, schemas.star, [*(model.name for model in models), DATE_DIMENSION])
     star = {name: f"{identifier(schemas.star)}.{identifier(name)}" for name in found}
     version, ledger = (f"{identifier(schemas.pipeline)}.{name}" for name in ("fact_version", "ledger"))
+    affected = around(connection, [*star.values(), version, ledger])
+    if connection.run(_OTHERS, tables=affected)[0][0]:
+        return None
     facts = [star[model.name] for model in models if model.kind == "fact" and model.name in star]
-    keep_out(connection, around(connection, [*star.values(), version, ledger]))
+    keep_out(connection, affected)
     if any(connection.run(f"SELECT FROM {table} LIMIT 1") for table in facts):
         return None
     foreign_keys = aside.foreign_keys_around(connection, list(star.values()))
