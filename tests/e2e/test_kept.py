@@ -52,7 +52,7 @@ def test_the_search_for_account_numbers_goes_through_everything(week: Week) -> N
         )
     for value in (order, str(price), address):
         assert text.count(value) >= 3, f"{value} is not found in both lakes and the warehouse"
-    tables = ("applied", "ledger", "fact_version", "dimension_row", "quarantine", "migration")
+    tables = ("applied", "ledger", "ledger_rows", "fact_version", "dimension_row", "quarantine", "migration")
     assert {name for name in searched if name.startswith("starlift.")} == {
         f"starlift.{name}" for name in tables
     }

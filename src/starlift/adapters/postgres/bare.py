@@ -7,6 +7,7 @@ moved afterwards, as what is built beside the star has to be; but nothing of it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +28,9 @@ SELECT NOT EXISTS (SELECT FROM applied) AND NOT EXISTS (SELECT FROM fact_version
 # What does more with a row, or with being emptied, than to keep it; or is not ours to change.
 _OTHERS = """
 SELECT EXISTS (
-    SELECT FROM pg_class c WHERE c.oid = ANY (CAST(:tables AS regclass[])) AND (
+    SELECT FROM json_array_elements_text(CAST(:tables AS json)) AS named (name)
+    JOIN pg_class c ON c.oid = to_regclass(named.name)
+    WHERE (
         c.relkind <> 'r' OR c.relrowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')
         OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid
                    AND (NOT t.tgisinternal OR t.tgenabled <> 'O'))))
@@ -81,7 +84,7 @@ def undress(connection: pg8000.native.Connection, schemas: Schemas, first: Proce
     star = {name: f"{identifier(schemas.star)}.{identifier(name)}" for name in found}
     version, ledger = (f"{identifier(schemas.pipeline)}.{name}" for name in ("fact_version", "ledger"))
     affected = around(connection, [*star.values(), version, ledger])
-    if connection.run(_OTHERS, tables=affected)[0][0]:
+    if connection.run(_OTHERS, tables=json.dumps(affected, ensure_ascii=False))[0][0]:
         return None
     facts = [star[model.name] for model in models if model.kind == "fact" and model.name in star]
     keep_out(connection, affected)

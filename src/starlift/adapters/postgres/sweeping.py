@@ -6,6 +6,7 @@ deleted row, or a change that no poll has seen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -61,15 +62,21 @@ SELECT bucket, count(*), sum(source_hash)::text FROM ledger
 WHERE source_table = :source_table AND state {AT_SOURCE} GROUP BY bucket
 """  # noqa: S608 - no value in it
 
+# as JSON, because the driver writes an array's 'null' as NULL
+_NAMED = "source_table IN (SELECT json_array_elements_text(CAST(:source_tables AS json)))"
+
 _ROWS = f"""
-SELECT source_table, count(*) FROM ledger
-WHERE source_table = ANY (CAST(:source_tables AS text[])) AND state {AT_SOURCE} GROUP BY source_table
+SELECT source_table, count(*) FROM ledger WHERE {_NAMED} AND state {AT_SOURCE} GROUP BY source_table
 """  # noqa: S608 - no value in it
 
 _KEEP = """
 INSERT INTO ledger_rows (source_table, rows)
-SELECT * FROM unnest(CAST(:source_tables AS text[]), CAST(:rows AS bigint[]))
+SELECT key, CAST(value AS bigint) FROM json_each_text(CAST(:rows AS json))
 """
+
+_FORGET = f"""
+DELETE FROM ledger_rows WHERE {_NAMED}
+"""  # noqa: S608 - no value in it
 
 
 @dataclass
@@ -210,10 +217,7 @@ def _compare_counts(connection: pg8000.native.Connection, manifest: Processed, f
 
 def _forget_counts(connection: pg8000.native.Connection, tables: Collection[str]) -> None:
     if tables:
-        connection.run(
-            "DELETE FROM ledger_rows WHERE source_table = ANY (CAST(:source_tables AS text[]))",
-            source_tables=sorted(tables),
-        )
+        connection.run(_FORGET, source_tables=_listed(tables))
 
 
 def _counts(connection: pg8000.native.Connection, tables: Collection[str]) -> dict[str, int]:
@@ -221,7 +225,11 @@ def _counts(connection: pg8000.native.Connection, tables: Collection[str]) -> di
     counted yet the whole ledger is read; from then on `write_entries` keeps the count."""
     known: dict[str, int] = dict(connection.run("SELECT source_table, rows FROM ledger_rows"))
     if missing := sorted(set(tables) - known.keys()):
-        found = {**dict.fromkeys(missing, 0), **dict(connection.run(_ROWS, source_tables=missing))}
-        connection.run(_KEEP, source_tables=[*found], rows=[*found.values()])
+        found = {**dict.fromkeys(missing, 0), **dict(connection.run(_ROWS, source_tables=_listed(missing)))}
+        connection.run(_KEEP, rows=json.dumps(found, ensure_ascii=False))
         known |= found
     return known
+
+
+def _listed(names: Collection[str]) -> str:
+    return json.dumps(sorted(names), ensure_ascii=False)
