@@ -83,11 +83,12 @@ class Wishing(Watch):
         return self._left <= 0
 
 
-@pytest.fixture(params=[0, 100], ids=["built", "at once"])
+@pytest.fixture
 def followed(unloaded: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
-    """A pipeline that has never run, and follows however little is left."""
+    """A pipeline that has never run, and follows however little is left. Its parameter: how many polls' rows
+    a first load may have that is one transaction."""
     in_chunks(unloaded, 25)
-    monkeypatch.setattr(local, "POLLS", request.param)
+    monkeypatch.setattr(local, "POLLS", getattr(request, "param", 100))
     monkeypatch.setattr(local, "WORTH_IT", 0)
     monkeypatch.setattr(local, "ROOM", 0)
     return unloaded
@@ -104,6 +105,7 @@ def test_nobody_follows_where_there_is_no_room_for_it(
     }
 
 
+@pytest.mark.parametrize("followed", [0, 100], ids=["built", "at once"], indirect=True)
 def test_what_is_landed_is_made_and_built_while_extract_goes_on(followed: Project) -> None:
     watch = Wishing("extract", 1_000_000)
     document = local.cycle(Pipeline(Settings(followed.values)), watch).document()
